@@ -1,0 +1,39 @@
+# Attune's commands. Bare `make` lists them.
+SHELL := /bin/bash
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.attune-setup
+
+# The test suite needs no network; the set-up needs the package indexes that pip and Spark are set up for.
+export OPENBLAS_NUM_THREADS ?= 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test unit lint lock clean
+
+help: ## list these targets
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## create .venv from the hashed lock and fetch Delta's jars
+
+$(STAMP): requirements.lock pyproject.toml infra/bootstrap.lock
+	@python=$$(infra/toolchain.sh python) && infra/toolchain.sh java && infra/setup.sh "$$python" $(VENV)
+	@touch $@
+
+demo: setup ## run the main job on Complete Journey: files in, recommendations out
+	@$(BIN)/attune demo --missing-consent granted
+
+test: setup lint ## lint, types and all tests, with a real scheduler and a real cluster
+	@$(BIN)/python -m pytest
+
+unit: setup ## only the fast tests, in one Spark session
+	@$(BIN)/python -m pytest -m "not e2e"
+
+lint: setup ## ruff and mypy
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+lock: setup ## resolve the lock file anew from pyproject.toml
+	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--extra dev pyproject.toml -o requirements.lock
+
+clean: ## remove the environment (never the data)
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache

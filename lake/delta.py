@@ -1,0 +1,182 @@
+"""Reading and writing Delta tables by contract. Nothing else in Attune opens a table for writing.
+
+Every write is one Delta commit that carries the run id, so a killed job leaves either the version before
+or the version after. Tables are addressed by path; predicates are built from dates, never from input text.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from datetime import date
+from pathlib import Path
+from typing import TypeVar
+
+from delta.exceptions import DeltaConcurrentModificationException
+from delta.tables import DeltaTable
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from lake.errors import ContractError
+from lake.settings import Settings
+from lake.tables import TABLES, Table
+from lake.window import Window
+
+ATTEMPTS = 5
+USER_BUCKETS = 256
+
+T = TypeVar("T")
+
+
+def user_bucket(user_id: str | Column = "user_id") -> Column:
+    """The look-up bucket of a user, 0 to 255. serving.bucket computes the same without Spark."""
+    return F.pmod(F.xxhash64(user_id), F.lit(USER_BUCKETS)).cast("int")
+
+
+def table_path(settings: Settings, name: str) -> Path:
+    """Folder of a table: lake/<layer>/<table>."""
+    layer, _, table = name.partition(".")
+    return settings.lake / layer / table
+
+
+def exists(spark: SparkSession, settings: Settings, name: str) -> bool:
+    """Whether the table has been created."""
+    return DeltaTable.isDeltaTable(spark, str(table_path(settings, name)))
+
+
+def ensure(spark: SparkSession, settings: Settings, table: Table) -> None:
+    """Create the table from its contract unless it is there."""
+    if exists(spark, settings, table.name):
+        return
+    builder = DeltaTable.createIfNotExists(spark).location(str(table_path(settings, table.name)))
+    for item in table.columns:
+        builder = builder.addColumn(item.name, item.type, comment=item.comment)
+    if table.stats:
+        builder = builder.property("delta.dataSkippingStatsColumns", ",".join(table.stats))
+    # Readers without Spark (delta-rs, DuckDB, polars) must be able to open every table.
+    builder = builder.property("delta.minReaderVersion", "1").property("delta.enableDeletionVectors", "false")
+    _retrying(builder.execute)
+
+
+def read(spark: SparkSession, settings: Settings, name: str, version: int | None = None) -> DataFrame:
+    """A table, as of now or of a version; empty with the contract's schema when it was never written."""
+    if not exists(spark, settings, name):
+        if name not in TABLES:
+            raise ContractError(f"there is no table {name} at {table_path(settings, name)}; known: {', '.join(TABLES)}")
+        return spark.createDataFrame([], TABLES[name].schema)
+    reader = spark.read.format("delta")
+    if version is not None:
+        reader = reader.option("versionAsOf", version)
+    return reader.load(str(table_path(settings, name)))
+
+
+def version(spark: SparkSession, settings: Settings, name: str) -> int | None:
+    """The table's latest version, or None when it was never written."""
+    if not exists(spark, settings, name):
+        return None
+    history = DeltaTable.forPath(spark, str(table_path(settings, name))).history(1)
+    return int(history.select("version").collect()[0][0])
+
+
+def conform(frame: DataFrame, table: Table) -> DataFrame:
+    """The frame with exactly the contract's columns, in order and type.
+
+    Raises ContractError that lists the missing and the present columns.
+    """
+    missing = [name for name in table.names if name not in frame.columns]
+    if missing:
+        raise ContractError(f"{table.name} lacks {missing}; the frame has {frame.columns}")
+    return frame.select(*(F.col(item.name).cast(item.type).alias(item.name) for item in table.columns))
+
+
+def in_window(column: str, window: Window, also: Sequence[date] = ()) -> str:
+    """A predicate for the dates of a window, and single days before it."""
+    inside = f"({column} >= '{window.start.isoformat()}' AND {column} < '{window.end.isoformat()}')"
+    if not also:
+        return inside
+    days = ", ".join(f"'{day.isoformat()}'" for day in sorted(also))
+    return f"({inside} OR {column} IN ({days}))"
+
+
+def replace_window(
+    frame: DataFrame, settings: Settings, table: Table, predicate: str, run_id: str, files: int | None = None
+) -> None:
+    """Replace the rows that match the predicate by the frame's, in one commit.
+
+    Writing the same again gives the same table. Fails when a row of the frame is outside the predicate.
+    """
+    ensure(frame.sparkSession, settings, table)
+    conformed = conform(frame, table)
+    if files:
+        conformed = conformed.repartition(files, F.col(table.window or table.keys[0]))
+
+    def write() -> None:
+        (
+            conformed.write.format("delta")
+            .mode("overwrite")
+            .option("replaceWhere", predicate)
+            .option("userMetadata", run_id)
+            .save(str(table_path(settings, table.name)))
+        )
+
+    _retrying(write)
+
+
+def append(
+    frame: DataFrame, settings: Settings, table: Table, run_id: str, once: tuple[str, int] | None = None
+) -> None:
+    """Append the frame in one commit. `once` is (application, number): a repeat of the pair writes nothing."""
+    ensure(frame.sparkSession, settings, table)
+    writer = conform(frame, table).write.format("delta").mode("append").option("userMetadata", run_id)
+    if once:
+        writer = writer.option("txnAppId", once[0]).option("txnVersion", once[1])
+    _retrying(lambda: writer.save(str(table_path(settings, table.name))))
+
+
+def merge(frame: DataFrame, settings: Settings, table: Table, run_id: str, *, update: bool = True) -> None:
+    """Insert rows by key; update those that are there unless update is False. One row a key, please."""
+    spark = frame.sparkSession
+    ensure(spark, settings, table)
+    condition = " AND ".join(f"old.`{key}` <=> new.`{key}`" for key in table.keys)
+    target = DeltaTable.forPath(spark, str(table_path(settings, table.name))).alias("old")
+    builder = target.merge(conform(frame, table).alias("new"), condition)
+    if update:
+        # Rows that would not change are left alone, so that a repeat rewrites nothing.
+        # Maps cannot be compared; their JSON can.
+        def comparable(side: str, name: str, type: str) -> str:
+            return f"to_json({side}.`{name}`)" if type.startswith("map") else f"{side}.`{name}`"
+
+        changed = " OR ".join(
+            f"NOT ({comparable('old', item.name, item.type)} <=> {comparable('new', item.name, item.type)})"
+            for item in table.columns
+            if item.name not in table.keys
+        )
+        builder = builder.whenMatchedUpdateAll(condition=changed)
+    builder = builder.whenNotMatchedInsertAll()
+    spark.conf.set("spark.databricks.delta.commitInfo.userMetadata", run_id)
+    try:
+        _retrying(builder.execute)
+    finally:
+        spark.conf.unset("spark.databricks.delta.commitInfo.userMetadata")
+
+
+def delete_users(spark: SparkSession, settings: Settings, table: Table, users: DataFrame, run_id: str) -> None:
+    """Delete the rows of the users in the frame: a MERGE, so that no id enters a predicate in the log."""
+    if not exists(spark, settings, table.name):
+        return
+    target = DeltaTable.forPath(spark, str(table_path(settings, table.name))).alias("old")
+    builder = target.merge(users.select("user_id").distinct().alias("gone"), "old.user_id = gone.user_id")
+    builder = builder.whenMatchedDelete()
+    _retrying(builder.execute)
+
+
+def _retrying(write: Callable[[], T]) -> T:
+    """Run a write again when another one won the race; the data is the same, so the result is."""
+    for attempt in range(ATTEMPTS):
+        try:
+            return write()
+        except DeltaConcurrentModificationException:
+            if attempt == ATTEMPTS - 1:
+                raise
+            time.sleep(0.2 * 2**attempt)
+    raise AssertionError("unreachable")

@@ -1,0 +1,392 @@
+"""Table contracts: what each table holds, its grain, keys, layout and owner. The one place that says so.
+
+Types are Spark SQL type names. User ids stay out of file statistics (`stats` lists the columns that have
+them) and out of partitions: an erased person must not live on in the Delta log.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from lake.contracts import Column, column
+
+Written = Literal["append", "replace_window", "merge", "version"]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table's contract.
+
+    grain: what one row is. keys: columns that identify a row. written: how its owner writes it.
+    window: the date column that replace_window replaces by. person: holds data of people.
+    """
+
+    name: str
+    grain: str
+    owner: str
+    written: Written
+    columns: tuple[Column, ...]
+    keys: tuple[str, ...]
+    window: str | None = None
+    person: bool = True
+    retention: str = "until erased"
+    erasure: str = "MERGE from the erasure ledger, then vacuum"
+
+    @property
+    def stats(self) -> tuple[str, ...]:
+        """Columns that may have minimum and maximum in the Delta log."""
+        return tuple(item.name for item in self.columns if item.stats)
+
+    @property
+    def schema(self) -> str:
+        """The Spark DDL of the table."""
+        return ", ".join(f"`{item.name}` {item.type}" for item in self.columns)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Column names in order."""
+        return tuple(item.name for item in self.columns)
+
+
+EVENT_TYPES = (
+    "impression", "view", "click", "search", "add_to_cart", "remove_from_cart", "purchase", "return",
+    "rate", "like", "dislike", "hide",
+)  # fmt: skip
+
+USER = column("user_id", "string", "the person, as the source names them")
+BUCKET = column("user_bucket", "int", "xxhash64(user_id) modulo 256: what look-ups by user prune on", stats=True)
+ITEM = column("item_id", "string", "the item, as the source names it")
+
+EVENTS = Table(
+    name="silver.events",
+    grain="one cleaned event",
+    owner="clean_events",
+    written="replace_window",
+    window="event_date",
+    keys=("event_id",),
+    columns=(
+        column("event_id", "string", "the source's event id, else SHA-256 over source and natural key"),
+        USER,
+        BUCKET,
+        ITEM,
+        column("event_type", "string", "one of EVENT_TYPES", stats=True),
+        column("event_time", "timestamp", "instant of the event, UTC", stats=True),
+        column("event_date", "date", "UTC date of event_time", stats=True),
+        column("session_id", "string", "hash of user and session start; a session ends by inactivity"),
+        column("order_id", "string", "basket or invoice, for purchases and returns"),
+        column("quantity", "double", "units, never negative"),
+        column("amount", "double", "money for all units, never negative, in currency", stats=True),
+        column("currency", "string", "ISO 4217 code", stats=True),
+        column("rating", "double", "as given, for rate"),
+        column("dwell_ms", "long", "time spent, milliseconds"),
+        column("query", "string", "text searched for"),
+        column("device", "string", "web, mobile, tablet, tv, store, ... or unknown", stats=True),
+        column("country", "string", "ISO 3166-1 alpha-2 code, or null", stats=True),
+        column("surface", "string", "where it happened: page, shop, campaign"),
+        column("snapshot_id", "string", "for feedback: the snapshot that was shown"),
+        column("slot", "int", "for feedback: position in the list, from 1"),
+        column("source", "string", "the source it came from", stats=True),
+        column("returned_event_id", "string", "for a return: the purchase it undoes, null when not in the log"),
+        column("is_bot", "boolean", "behaves as no person does; left out of the features"),
+        column("filled", "array<string>", "columns that were filled in"),
+        column("corrected", "array<string>", "corrections that were made"),
+    ),
+)
+
+REJECTED = Table(
+    name="silver.rejected",
+    grain="one source row that failed",
+    owner="clean_events",
+    written="replace_window",
+    window="window_date",
+    keys=(),
+    columns=(
+        column(
+            "window_date",
+            "date",
+            "the event date, or the logical date of arrival when that is unknown",
+            stats=True,
+        ),
+        column("source", "string", "the source it came from", stats=True),
+        column("reasons", "array<string>", "every rule it failed"),
+        column("row", "string", "the row as received, JSON"),
+        column("file", "string", "file it came from"),
+        column("run_id", "string", "the run that rejected it", stats=True),
+    ),
+    retention="90 days",
+)
+
+ITEMS = Table(
+    name="silver.items",
+    grain="one item",
+    owner="clean_events",
+    written="merge",
+    keys=("item_id",),
+    person=False,
+    erasure="none: holds no person",
+    columns=(
+        column("item_id", "string", "the item", stats=True),
+        column("title", "string", "name shown to people"),
+        column("category", "array<string>", "path from the broadest to the narrowest"),
+        column("brand", "string", "brand or null"),
+        column("price", "double", "latest unit price, in currency"),
+        column("currency", "string", "ISO 4217 code"),
+        column("attributes", "map<string,string>", "whatever else the source says"),
+        column("available_from", "date", "first date it may be shown, or null", stats=True),
+        column("available_to", "date", "last date it may be shown, or null", stats=True),
+        column("sensitive", "boolean", "belongs to a sensitive topic: never recommended"),
+        column("source", "string", "the source it came from", stats=True),
+    ),
+)
+
+USERS = Table(
+    name="silver.users",
+    grain="one user",
+    owner="clean_events",
+    written="merge",
+    keys=("user_id",),
+    columns=(
+        USER,
+        BUCKET,
+        column("country", "string", "ISO 3166-1 alpha-2 code, or null"),
+        column("birth_year", "int", "or null"),
+        column("preferences", "map<string,string>", "stated by the user"),
+        column("attributes", "map<string,string>", "whatever else the source says"),
+        column("personalisation_level", "string", "none, segment or individual; null means individual"),
+        column("source", "string", "the source it came from", stats=True),
+    ),
+)
+
+CONSENTS = Table(
+    name="silver.consents",
+    grain="user x purpose x instant",
+    owner="clean_events",
+    written="append",
+    keys=("user_id", "purpose", "at"),
+    columns=(
+        USER,
+        BUCKET,
+        column("purpose", "string", "personalisation, ...", stats=True),
+        column("at", "timestamp", "instant of the decision", stats=True),
+        column("granted", "boolean", "true: granted; false: withdrawn"),
+        column("source", "string", "the source it came from", stats=True),
+    ),
+)
+
+USER_ITEM_DAY = Table(
+    name="gold.user_item_day",
+    grain="user x item x day: the tile that item features are made from",
+    owner="build_features",
+    written="replace_window",
+    window="event_date",
+    keys=("user_id", "item_id", "event_date"),
+    columns=(
+        USER,
+        BUCKET,
+        ITEM,
+        column("event_date", "date", "UTC", stats=True),
+        *(column(f"{kind}s", "long", f"{kind} events") for kind in
+          ("impression", "view", "click", "purchase", "return", "like", "dislike", "hide")),
+        column("adds_to_cart", "long", "add_to_cart events"),
+        column("removes_from_cart", "long", "remove_from_cart events"),
+        column("ratings", "long", "rate events"),
+        column("rating_sum", "double", "sum of ratings"),
+        column("units", "double", "units purchased"),
+        column("units_returned", "double", "units of matched returns"),
+        column("amount", "double", "money of purchases"),
+        column("amount_returned", "double", "money of matched returns"),
+        column("dwell_ms", "long", "time spent"),
+        column("last_time", "timestamp", "latest event of the day"),
+    ),
+)  # fmt: skip
+
+USER_DAY = Table(
+    name="gold.user_day",
+    grain="user x day: the tile that RFM and context affinities are made from",
+    owner="build_features",
+    written="replace_window",
+    window="event_date",
+    keys=("user_id", "event_date"),
+    columns=(
+        USER,
+        BUCKET,
+        column("event_date", "date", "UTC", stats=True),
+        column("events", "long", "events of any type"),
+        column("sessions", "long", "distinct sessions"),
+        column("orders", "long", "distinct orders with a purchase; an order counts on the day of its first line"),
+        column("units", "double", "units purchased"),
+        column("amount", "double", "money of purchases"),
+        column("amount_returned", "double", "money of matched returns"),
+        column("last_purchase_time", "timestamp", "latest purchase of the day, or null"),
+        column("last_time", "timestamp", "latest event of the day"),
+        column("dayparts", "map<string,double>", "events by daypart"),
+        column("devices", "map<string,double>", "events by device"),
+        column("country", "string", "country of the latest event that has one"),
+    ),
+)
+
+RFM = Table(
+    name="gold.rfm",
+    grain="user x as-of date",
+    owner="build_features",
+    written="replace_window",
+    window="as_of",
+    keys=("user_id", "as_of"),
+    columns=(
+        USER,
+        BUCKET,
+        column("as_of", "date", "computed from events strictly before this date, UTC", stats=True),
+        column("recency", "int", "whole days from the last purchase to as_of"),
+        column("frequency", "long", "distinct orders"),
+        column("monetary", "double", "money of purchases less matched returns"),
+        column("r", "int", "recency quintile, 5 is most recent"),
+        column("f", "int", "frequency quintile, 5 is most often"),
+        column("m", "int", "monetary quintile, 5 is most money"),
+        column("segment", "string", "one of the eleven named segments"),
+        column("tenure", "int", "whole days from the first purchase to as_of"),
+        column("country", "string", "country of the latest day that has one"),
+    ),
+)
+
+AFFINITY = Table(
+    name="gold.affinity",
+    grain="user x dimension x key, as of a date",
+    owner="build_features",
+    written="replace_window",
+    window="as_of",
+    keys=("user_id", "dimension", "key", "as_of"),
+    columns=(
+        USER,
+        BUCKET,
+        column("as_of", "date", "computed from events strictly before this date, UTC", stats=True),
+        column("dimension", "string", "category, brand, price_band, daypart or device", stats=True),
+        column("key", "string", "the value within the dimension"),
+        column("score", "double", "decayed sum of event weights"),
+        column("share", "double", "score over the user's total in the dimension, 0 to 1"),
+        column("evidence", "long", "events behind it, undecayed"),
+    ),
+)
+
+_LIST = (
+    "array<struct<rank: int, item_id: string, title: string, score: double, source: string, reason: string, "
+    "slot_kind: string, propensity: double>>"
+)
+
+RECOMMENDATIONS = Table(
+    name="gold.recommendations",
+    grain="snapshot x user, sorted by user_bucket",
+    owner="publish_snapshots",
+    written="version",
+    keys=("snapshot_id", "user_id"),
+    columns=(
+        column("snapshot_id", "string", "the snapshot", stats=True),
+        USER,
+        BUCKET,
+        column("segment", "string", "RFM segment: the next rung"),
+        column("country", "string", "country: the rung after that"),
+        column("items", _LIST, "ranked list; propensity is 1 where nothing is random"),
+    ),
+    retention="two snapshots",
+)
+
+FALLBACKS = Table(
+    name="gold.fallbacks",
+    grain="snapshot x cohort",
+    owner="publish_snapshots",
+    written="version",
+    keys=("snapshot_id", "rung", "cohort"),
+    person=False,
+    erasure="none: holds no person",
+    columns=(
+        column("snapshot_id", "string", "the snapshot", stats=True),
+        column("rung", "string", "segment, country or global", stats=True),
+        column("cohort", "string", "the segment, the country code, or 'all'", stats=True),
+        column("items", _LIST, "ranked list"),
+    ),
+)
+
+SNAPSHOTS = Table(
+    name="gold.snapshots",
+    grain="one state change of a snapshot; the last row in state published is the pointer",
+    owner="publish_snapshots",
+    written="append",
+    keys=("snapshot_id", "at"),
+    person=False,
+    retention="for ever",
+    erasure="none: holds no person",
+    columns=(
+        column("snapshot_id", "string", "the snapshot", stats=True),
+        column("sequence", "long", "grows by one with every row: what compare-and-swap compares", stats=True),
+        column("state", "string", "published, rolled_back or held", stats=True),
+        column("at", "timestamp", "when the row was written", stats=True),
+        column("as_of", "date", "the features' date", stats=True),
+        column("recommendations_version", "long", "Delta version of gold.recommendations"),
+        column("fallbacks_version", "long", "Delta version of gold.fallbacks"),
+        column("users", "long", "personal lists"),
+        column("cohorts", "long", "fallback lists"),
+        column("checksum", "string", "over the content of both tables, independent of order"),
+        column("model_version", "string", "registered model name and version"),
+        column("valid_until", "timestamp", "fresh until"),
+        column("reason", "string", "why it was rolled back or held, or null"),
+    ),
+)
+
+RUNS = Table(
+    name="ops.runs",
+    grain="one job run",
+    owner="every job",
+    written="append",
+    keys=("run_id",),
+    person=False,
+    retention="for ever",
+    erasure="none: holds no person",
+    columns=(
+        column("run_id", "string", "random, in each table's commit metadata too", stats=True),
+        column("job", "string", "name of the job", stats=True),
+        column("start", "date", "window start", stats=True),
+        column("end", "date", "window end, exclusive", stats=True),
+        column("state", "string", "done, failed or skipped", stats=True),
+        column("started_at", "timestamp", "wall clock", stats=True),
+        column("seconds", "double", "wall clock"),
+        column("rows_read", "long", "rows in, or null"),
+        column("rows_clean", "long", "rows out, or null"),
+        column("rows_rejected", "long", "rows rejected, or null"),
+        column("rows_duplicate", "long", "rows that were duplicates, or null"),
+        column("details", "map<string,string>", "counts by reason, versions, whatever the job reports"),
+        column("code_version", "string", "git commit, or package version"),
+        column("model_version", "string", "registered model, or null"),
+        column("error", "string", "message of a failed run, or null"),
+    ),
+)
+
+FILES = Table(
+    name="ops.files",
+    grain="one landing file that was looked at",
+    owner="ingest_events",
+    written="append",
+    keys=("source", "kind", "path"),
+    person=False,
+    retention="for ever",
+    erasure="none: holds no person",
+    columns=(
+        column("source", "string", "the source", stats=True),
+        column("kind", "string", "events, items, users or consents", stats=True),
+        column("path", "string", "path below the landing folder", stats=True),
+        column("bytes", "long", "size"),
+        column("status", "string", "ingested or refused", stats=True),
+        column("reason", "string", "why it was refused, or null"),
+        column("rows", "long", "rows taken, or null"),
+        column("new_columns", "array<string>", "columns the mapping does not name; kept in bronze"),
+        column("received_at", "timestamp", "when", stats=True),
+        column("run_id", "string", "the run", stats=True),
+    ),
+)
+
+TABLES: dict[str, Table] = {
+    table.name: table
+    for table in (
+        EVENTS, REJECTED, ITEMS, USERS, CONSENTS, USER_ITEM_DAY, USER_DAY, RFM, AFFINITY,
+        RECOMMENDATIONS, FALLBACKS, SNAPSHOTS, RUNS, FILES,
+    )
+}  # fmt: skip

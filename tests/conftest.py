@@ -1,0 +1,47 @@
+"""One Spark session for the whole unit suite, a home of its own for each test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+from lake.session import session
+from lake.settings import Settings
+
+SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+    """The session of the unit suite: local, two cores, few partitions."""
+    home = tmp_path_factory.mktemp("spark")
+    running = session(Settings(home=home, spark_memory="2g", shuffle_partitions=2), "attune tests")
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """An empty installation in which a missing consent means granted."""
+    return Settings(home=tmp_path / "home", missing_consent="granted", shuffle_partitions=2)
+
+
+@pytest.fixture(scope="session")
+def online_retail_file() -> Path:
+    """The real Online Retail II; skips where it is absent."""
+    path = SHARED_DATA / "online-retail-ii" / "online_retail_II.csv.gz"
+    if not path.exists():
+        pytest.skip(f"Online Retail II is not at {path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def movielens_1m_folder() -> Path:
+    """The real MovieLens-1M; skips where it is absent."""
+    path = SHARED_DATA / "movielens-1m"
+    if not path.exists():
+        pytest.skip(f"MovieLens-1M is not at {path}")
+    return path
