@@ -1,0 +1,273 @@
+"""Rules about rows: declared once, enforced twice.
+
+A rule has a name, a reason (what a person reads in silver.rejected and in Data Docs), the columns it looks at
+and, where it does not concern every row, the condition under which it applies. `holds` is its face in Spark,
+by which rows are kept or rejected in one pass; `expectation` its face in Great Expectations, which gates the
+cleaned table. Two laws make the faces agree: a null passes every rule but `present`, and a rule does not
+apply to a row whose condition is not certainly true.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import reduce
+from operator import and_
+from typing import Any, TypeVar
+
+from pyspark.sql import Column
+from pyspark.sql import functions as F
+
+Number = float | int | datetime
+R = TypeVar("R", bound="Rule")
+
+
+@dataclass(frozen=True)
+class Condition:
+    """The rows a rule is about: those whose column is among the values (or, negated, present and not among them)."""
+
+    column: str
+    values: tuple[str, ...]
+    negated: bool = False
+
+    def predicate(self) -> Column:
+        """True or false, never null."""
+        among = F.col(self.column).isin(*self.values)
+        return F.coalesce(~among if self.negated else among, F.lit(False))
+
+    def row_condition(self) -> Any:
+        """The same for Great Expectations."""
+        from great_expectations.expectations.row_conditions import Column as Name
+
+        name = Name(self.column)
+        return name.is_not_in(self.values) if self.negated else name.is_in(self.values)
+
+
+def among(column: str, *values: str) -> Condition:
+    """Rows whose column holds one of the values."""
+    return Condition(column, values)
+
+
+@dataclass(frozen=True)
+class Rule(ABC):
+    """What every row promises. reason: what is wrong with a row that breaks it."""
+
+    name: str
+    reason: str
+    columns: tuple[str, ...]
+    condition: Condition | None = None
+
+    @abstractmethod
+    def check(self) -> Column:
+        """Whether the row is as it should be; null where there is nothing to check."""
+
+    @abstractmethod
+    def _expectation(self, common: dict[str, Any]) -> Any:
+        """The expectation object with the parameters all have in common."""
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """The columns without which the rule cannot be evaluated."""
+        return frozenset(self.columns) | ({self.condition.column} if self.condition else frozenset())
+
+    @property
+    def column(self) -> str:
+        """The column it is about; of two, the first."""
+        return self.columns[0]
+
+    def when(self: R, condition: Condition) -> R:
+        """The rule, for the rows of the condition only."""
+        return replace(self, condition=condition)
+
+    def unless(self: R, condition: Condition) -> R:
+        """The rule, for the rows whose column is present and not as in the condition."""
+        return replace(self, condition=replace(condition, negated=not condition.negated))
+
+    def holds(self) -> Column:
+        """True or false, never null: nothing to check, or not concerned, counts as kept."""
+        kept = F.coalesce(self.check(), F.lit(True))
+        return kept if self.condition is None else kept | ~self.condition.predicate()
+
+    def expectation(self) -> Any:
+        """The Great Expectations object that fails when a row breaks the rule."""
+        common: dict[str, Any] = {"description": f"{self.name}: no row with {self.reason}", "meta": {"rule": self.name}}
+        if self.condition is not None:
+            common["row_condition"] = self.condition.row_condition()
+        return self._expectation(common)
+
+
+@dataclass(frozen=True)
+class _Present(Rule):
+    def check(self) -> Column:
+        return F.col(self.column).isNotNull()
+
+    def _expectation(self, common: dict[str, Any]) -> Any:
+        from great_expectations.expectations import ExpectColumnValuesToNotBeNull
+
+        return ExpectColumnValuesToNotBeNull(column=self.column, **common)
+
+
+@dataclass(frozen=True)
+class _InSet(Rule):
+    values: tuple[str | bool | int, ...] = ()
+
+    def check(self) -> Column:
+        return F.col(self.column).isin(*self.values)
+
+    def _expectation(self, common: dict[str, Any]) -> Any:
+        from great_expectations.expectations import ExpectColumnValuesToBeInSet
+
+        return ExpectColumnValuesToBeInSet(column=self.column, value_set=list(self.values), **common)
+
+
+@dataclass(frozen=True)
+class _Between(Rule):
+    low: Number = 0
+    high: Number = 0
+    strict_low: bool = False
+    strict_high: bool = False
+
+    def check(self) -> Column:
+        # Spark orders NaN above infinity, so an upper bound shuts both out.
+        value, low, high = F.col(self.column), F.lit(self.low), F.lit(self.high)
+        return (value > low if self.strict_low else value >= low) & (
+            value < high if self.strict_high else value <= high
+        )
+
+    def _expectation(self, common: dict[str, Any]) -> Any:
+        from great_expectations.expectations import ExpectColumnValuesToBeBetween
+
+        return ExpectColumnValuesToBeBetween(
+            column=self.column, min_value=self.low, max_value=self.high, strict_min=self.strict_low,
+            strict_max=self.strict_high, **common,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Matches(Rule):
+    pattern: str = ""
+
+    def check(self) -> Column:
+        return F.col(self.column).rlike(self.pattern)
+
+    def _expectation(self, common: dict[str, Any]) -> Any:
+        from great_expectations.expectations import ExpectColumnValuesToMatchRegex
+
+        return ExpectColumnValuesToMatchRegex(column=self.column, regex=self.pattern, **common)
+
+
+@dataclass(frozen=True)
+class _MaxLength(Rule):
+    length: int = 0
+
+    def check(self) -> Column:
+        return F.length(self.column) <= F.lit(self.length)
+
+    def _expectation(self, common: dict[str, Any]) -> Any:
+        from great_expectations.expectations import ExpectColumnValueLengthsToBeBetween
+
+        return ExpectColumnValueLengthsToBeBetween(column=self.column, max_value=self.length, **common)
+
+
+@dataclass(frozen=True)
+class _NotAfter(Rule):
+    def check(self) -> Column:
+        return F.col(self.columns[0]) <= F.col(self.columns[1])
+
+    def _expectation(self, common: dict[str, Any]) -> Any:
+        from great_expectations.expectations import ExpectColumnPairValuesAToBeGreaterThanB
+
+        return ExpectColumnPairValuesAToBeGreaterThanB(
+            column_A=self.columns[1], column_B=self.columns[0], or_equal=True,
+            ignore_row_if="either_value_is_missing", **common,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Unique:
+    """A promise of the table, not of a row: no two rows share the columns."""
+
+    name: str
+    reason: str
+    columns: tuple[str, ...]
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """The columns it looks at."""
+        return frozenset(self.columns)
+
+    def expectation(self) -> Any:
+        """The Great Expectations object."""
+        from great_expectations.expectations import ExpectColumnValuesToBeUnique, ExpectCompoundColumnsToBeUnique
+
+        common: dict[str, Any] = {"description": f"{self.name}: no {self.reason}", "meta": {"rule": self.name}}
+        if len(self.columns) == 1:
+            return ExpectColumnValuesToBeUnique(column=self.columns[0], **common)
+        return ExpectCompoundColumnsToBeUnique(column_list=list(self.columns), **common)
+
+
+def present(column: str, reason: str | None = None) -> Rule:
+    """The column is not null."""
+    return _Present(f"{column}_present", reason or f"{column} missing", (column,))
+
+
+def in_set(column: str, values: Iterable[str | bool | int], reason: str | None = None) -> Rule:
+    """The column is one of the values."""
+    return _InSet(f"{column}_in_set", reason or f"{column} unknown", (column,), values=tuple(values))
+
+
+def is_true(column: str, reason: str | None = None) -> Rule:
+    """The flag is true. Compute flags without nulls: a null passes."""
+    return _InSet(f"{column}_true", reason or f"{column} false", (column,), values=(True,))
+
+
+def between(
+    column: str, low: Number, high: Number, reason: str | None = None, *, strict_low: bool = False,
+    strict_high: bool = False, name: str | None = None,
+) -> Rule:  # fmt: skip
+    """The column lies between two finite bounds, so NaN and infinity fail."""
+    text = f"{column} not between {low} and {high}"
+    return _Between(
+        name or f"{column}_between", reason or text, (column,), low=low, high=high, strict_low=strict_low,
+        strict_high=strict_high,
+    )  # fmt: skip
+
+
+def matches(column: str, pattern: str, reason: str | None = None) -> Rule:
+    """The Java regular expression is found in the column: anchor it with \\A and \\z to cover all of it."""
+    return _Matches(f"{column}_matches", reason or f"{column} malformed", (column,), pattern=pattern)
+
+
+def max_length(column: str, length: int, reason: str | None = None) -> Rule:
+    """The text has at most so many characters."""
+    return _MaxLength(
+        f"{column}_max_length", reason or f"{column} longer than {length} characters", (column,), length=length
+    )
+
+
+def not_after(first: str, second: str, reason: str | None = None) -> Rule:
+    """The first column is before, or equal to, the second."""
+    return _NotAfter(f"{first}_not_after_{second}", reason or f"{first} after {second}", (first, second))
+
+
+def unique(*columns: str) -> Unique:
+    """No two rows share the columns."""
+    return Unique(f"{'_'.join(columns)}_unique", f"two rows with the same {', '.join(columns)}", columns)
+
+
+def failed(rules: Sequence[Rule]) -> Column:
+    """array<string>: the reasons of all rules the row breaks, in the rules' order; empty when it keeps them all."""
+    return F.array_compact(F.array(*(F.when(~rule.holds(), F.lit(rule.reason)) for rule in rules)))
+
+
+def all_hold(rules: Sequence[Rule]) -> Column:
+    """True or false, never null: whether the row keeps every rule."""
+    return reduce(and_, (rule.holds() for rule in rules), F.lit(True))
+
+
+def applicable(rules: Iterable[Rule], columns: Iterable[str]) -> tuple[Rule, ...]:
+    """The rules whose columns are all there."""
+    there = frozenset(columns)
+    return tuple(rule for rule in rules if rule.needs <= there)
