@@ -12,19 +12,8 @@ from datetime import UTC, datetime
 
 import pycountry
 
-from expectations.rules import (
-    Rule,
-    Unique,
-    among,
-    applicable,
-    between,
-    in_set,
-    matches,
-    max_length,
-    not_after,
-    present,
-    unique,
-)
+from expectations.promises import Promise, unique
+from expectations.rules import Rule, among, applicable, between, in_set, matches, max_length, not_after, present
 from lake.tables import EVENT_TYPES, EVENTS
 
 LONGEST_ID = 256
@@ -68,7 +57,7 @@ ROW_RULES: tuple[Rule, ...] = (
     between("rating", -1e6, 1e6, "rating not a finite number"),
 )
 
-SUITE: tuple[Rule | Unique, ...] = (
+SUITE: tuple[Promise, ...] = (
     *applicable(ROW_RULES, EVENTS.names),
     matches("country", r"\A[A-Z]{2}\z", "country not an ISO 3166-1 alpha-2 code"),
     present("event_date"),

@@ -1,10 +1,16 @@
 """Rules about rows: declared once, enforced twice.
 
+What only a whole table can promise is in expectations/promises.py.
+
 A rule has a name, a reason (what a person reads in silver.rejected and in Data Docs), the columns it looks at
 and, where it does not concern every row, the condition under which it applies. `holds` is its face in Spark,
 by which rows are kept or rejected in one pass; `expectation` its face in Great Expectations, which gates the
 cleaned table. Two laws make the faces agree: a null passes every rule but `present`, and a rule does not
 apply to a row whose condition is not certainly true.
+
+GX evaluates each distinct row condition in a job of its own, but all expectations about the same rows in one.
+So a condition goes into the column instead: the expectation looks at `target`, computed by `projected`, which
+is null (nothing to check) where the rule does not apply.
 """
 
 from __future__ import annotations
@@ -37,12 +43,8 @@ class Condition:
         among = F.col(self.column).isin(*self.values)
         return F.coalesce(~among if self.negated else among, F.lit(False))
 
-    def row_condition(self) -> Any:
-        """The same for Great Expectations."""
-        from great_expectations.expectations.row_conditions import Column as Name
-
-        name = Name(self.column)
-        return name.is_not_in(self.values) if self.negated else name.is_in(self.values)
+    def __str__(self) -> str:
+        return f"{self.column} is {'not ' if self.negated else ''}{' or '.join(self.values)}"
 
 
 def among(column: str, *values: str) -> Condition:
@@ -77,6 +79,20 @@ class Rule(ABC):
         """The column it is about; of two, the first."""
         return self.columns[0]
 
+    @property
+    def target(self) -> str:
+        """The column that the expectation looks at: its own, or the projected one of a conditional rule."""
+        return self.column if self.condition is None else f"{self.column} where {self.condition}"
+
+    def projected(self) -> dict[str, Column]:
+        """The columns that the expectation needs, by name."""
+        plain = {name: F.col(name) for name in self.columns}
+        return plain if self.condition is None else plain | {self.target: self._where(self.condition.predicate())}
+
+    def _where(self, applies: Column) -> Column:
+        """The column where the rule applies, and what keeps the rule elsewhere."""
+        return F.when(applies, F.col(self.column))
+
     def when(self: R, condition: Condition) -> R:
         """The rule, for the rows of the condition only."""
         return replace(self, condition=condition)
@@ -91,11 +107,10 @@ class Rule(ABC):
         return kept if self.condition is None else kept | ~self.condition.predicate()
 
     def expectation(self) -> Any:
-        """The Great Expectations object that fails when a row breaks the rule."""
-        common: dict[str, Any] = {"description": f"{self.name}: no row with {self.reason}", "meta": {"rule": self.name}}
-        if self.condition is not None:
-            common["row_condition"] = self.condition.row_condition()
-        return self._expectation(common)
+        """The Great Expectations object that fails when a row of the projected columns breaks the rule."""
+        return self._expectation(
+            {"description": f"{self.name}: no row with {self.reason}", "meta": {"rule": self.name}}
+        )
 
 
 @dataclass(frozen=True)
@@ -103,10 +118,17 @@ class _Present(Rule):
     def check(self) -> Column:
         return F.col(self.column).isNotNull()
 
+    @property
+    def target(self) -> str:
+        return self.column if self.condition is None else f"{self.column} given where {self.condition}"
+
+    def _where(self, applies: Column) -> Column:
+        return F.when(~applies | F.col(self.column).isNotNull(), F.lit(True))
+
     def _expectation(self, common: dict[str, Any]) -> Any:
         from great_expectations.expectations import ExpectColumnValuesToNotBeNull
 
-        return ExpectColumnValuesToNotBeNull(column=self.column, **common)
+        return ExpectColumnValuesToNotBeNull(column=self.target, **common)
 
 
 @dataclass(frozen=True)
@@ -119,7 +141,7 @@ class _InSet(Rule):
     def _expectation(self, common: dict[str, Any]) -> Any:
         from great_expectations.expectations import ExpectColumnValuesToBeInSet
 
-        return ExpectColumnValuesToBeInSet(column=self.column, value_set=list(self.values), **common)
+        return ExpectColumnValuesToBeInSet(column=self.target, value_set=list(self.values), **common)
 
 
 @dataclass(frozen=True)
@@ -140,7 +162,7 @@ class _Between(Rule):
         from great_expectations.expectations import ExpectColumnValuesToBeBetween
 
         return ExpectColumnValuesToBeBetween(
-            column=self.column, min_value=self.low, max_value=self.high, strict_min=self.strict_low,
+            column=self.target, min_value=self.low, max_value=self.high, strict_min=self.strict_low,
             strict_max=self.strict_high, **common,
         )  # fmt: skip
 
@@ -155,7 +177,7 @@ class _Matches(Rule):
     def _expectation(self, common: dict[str, Any]) -> Any:
         from great_expectations.expectations import ExpectColumnValuesToMatchRegex
 
-        return ExpectColumnValuesToMatchRegex(column=self.column, regex=self.pattern, **common)
+        return ExpectColumnValuesToMatchRegex(column=self.target, regex=self.pattern, **common)
 
 
 @dataclass(frozen=True)
@@ -168,7 +190,7 @@ class _MaxLength(Rule):
     def _expectation(self, common: dict[str, Any]) -> Any:
         from great_expectations.expectations import ExpectColumnValueLengthsToBeBetween
 
-        return ExpectColumnValueLengthsToBeBetween(column=self.column, max_value=self.length, **common)
+        return ExpectColumnValueLengthsToBeBetween(column=self.target, max_value=self.length, **common)
 
 
 @dataclass(frozen=True)
@@ -180,32 +202,9 @@ class _NotAfter(Rule):
         from great_expectations.expectations import ExpectColumnPairValuesAToBeGreaterThanB
 
         return ExpectColumnPairValuesAToBeGreaterThanB(
-            column_A=self.columns[1], column_B=self.columns[0], or_equal=True,
+            column_A=self.columns[-1], column_B=self.target, or_equal=True,
             ignore_row_if="either_value_is_missing", **common,
         )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Unique:
-    """A promise of the table, not of a row: no two rows share the columns."""
-
-    name: str
-    reason: str
-    columns: tuple[str, ...]
-
-    @property
-    def needs(self) -> frozenset[str]:
-        """The columns it looks at."""
-        return frozenset(self.columns)
-
-    def expectation(self) -> Any:
-        """The Great Expectations object."""
-        from great_expectations.expectations import ExpectColumnValuesToBeUnique, ExpectCompoundColumnsToBeUnique
-
-        common: dict[str, Any] = {"description": f"{self.name}: no {self.reason}", "meta": {"rule": self.name}}
-        if len(self.columns) == 1:
-            return ExpectColumnValuesToBeUnique(column=self.columns[0], **common)
-        return ExpectCompoundColumnsToBeUnique(column_list=list(self.columns), **common)
 
 
 def present(column: str, reason: str | None = None) -> Rule:
@@ -250,11 +249,6 @@ def max_length(column: str, length: int, reason: str | None = None) -> Rule:
 def not_after(first: str, second: str, reason: str | None = None) -> Rule:
     """The first column is before, or equal to, the second."""
     return _NotAfter(f"{first}_not_after_{second}", reason or f"{first} after {second}", (first, second))
-
-
-def unique(*columns: str) -> Unique:
-    """No two rows share the columns."""
-    return Unique(f"{'_'.join(columns)}_unique", f"two rows with the same {', '.join(columns)}", columns)
 
 
 def failed(rules: Sequence[Rule]) -> Column:

@@ -1,0 +1,194 @@
+"""The gate: a table's suite is run by Great Expectations; what fails goes no further.
+
+Every verdict is added to Data Docs, without a single value of the table: counts only, so that no user id can
+reach a page. Great Expectations' telemetry and progress bars are off.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pyspark.sql import DataFrame
+
+from expectations.suites import Suite, suite_of
+from lake.console import say
+from lake.errors import ContractError
+from lake.settings import Settings
+
+KEPT_RESULTS = 20
+SITE = "attune"
+
+# Never a value of the table. Counts cost a query a rule, so they are asked for only when something is broken.
+VERDICT_ONLY = {"result_format": "BOOLEAN_ONLY"}
+COUNTS_ONLY = {"result_format": "BASIC", "partial_unexpected_count": 0, "exclude_unexpected_values": True}
+
+
+def gate(frame: DataFrame, table: str, settings: Settings, run_id: str) -> None:
+    """Check that the frame keeps what the table promises, and record the verdict in Data Docs.
+
+    frame: the rows about to be written, or just written; those columns that no rule looks at are not read.
+
+    Raises ContractError that names the table, each broken rule with its count, and Data Docs.
+    """
+    suite = suite_of(table)
+    with _quiet():
+        context = _context(settings.data_docs)
+        result = _validate(context, suite.view(frame), suite)
+        _raise_if_not_evaluated(result, table)
+        written = _document(context, result, suite, settings.data_docs, run_id)
+    if not result.success:
+        broken = "; ".join(_broken(item) for item in result.results if not item.success)
+        where = settings.data_docs / "index.html" if written else "not written"
+        raise ContractError(
+            f"{table} breaks its contract: {broken}. Nothing downstream was touched. Data Docs: {where}"
+        )
+
+
+def _validate(context: Any, frame: DataFrame, suite: Suite) -> Any:
+    """Run the suite; GX bundles all expectations about the same rows into one aggregate."""
+    from great_expectations.core import ExpectationSuite
+
+    # GX would cache the frame unless told that it need not.
+    source = context.data_sources.add_spark(name="spark", persist=False)
+    batch_definition = source.add_dataframe_asset(name=suite.table).add_batch_definition_whole_dataframe("all")
+    batch = batch_definition.get_batch(batch_parameters={"dataframe": frame})
+    expectations = ExpectationSuite(name=suite.table, expectations=_expectations(suite))
+    result = batch.validate(expectations, result_format=VERDICT_ONLY)
+    return result if result.success else batch.validate(expectations, result_format=COUNTS_ONLY)
+
+
+def _expectations(suite: Suite) -> list[Any]:
+    return [promise.expectation() for promise in suite.promises]
+
+
+def _raise_if_not_evaluated(result: Any, table: str) -> None:
+    """GX turns a fault of Spark into a failed expectation; a fault is not a broken contract and may be retried."""
+    for item in result.results:
+        fault = _fault(item.exception_info)
+        if fault:
+            raise RuntimeError(f"{table}: {_name(item)} could not be evaluated: {fault}")
+
+
+def _fault(info: Any) -> str | None:
+    """The message of an exception, from either of the two shapes GX reports it in."""
+    if not info:
+        return None
+    parts = [info] if "raised_exception" in info else list(info.values())
+    messages = [str(part.get("exception_message")) for part in parts if part.get("raised_exception")]
+    return messages[0].splitlines()[0][:300] if messages else None
+
+
+def _document(context: Any, result: Any, suite: Suite, folder: Path, run_id: str) -> bool:
+    """Add the verdict to the site. True when it was written: the verdict stands even if the disk is full."""
+    try:
+        with _alone(folder):
+            _write_site(context, result, suite, run_id)
+        return True
+    except OSError as error:
+        say(f"Data Docs could not be written: {error.strerror or type(error).__name__}")
+        return False
+
+
+def _write_site(context: Any, result: Any, suite: Suite, run_id: str) -> None:
+    from great_expectations.core import ExpectationSuite
+    from great_expectations.core.run_identifier import RunIdentifier
+    from great_expectations.data_context.types.resource_identifiers import (
+        ExpectationSuiteIdentifier,
+        ValidationResultIdentifier,
+    )
+
+    context.suites.add_or_update(ExpectationSuite(name=suite.table, expectations=_expectations(suite)))
+    identifier = ExpectationSuiteIdentifier(name=suite.table)
+    key = ValidationResultIdentifier(
+        expectation_suite_identifier=identifier,
+        run_id=RunIdentifier(run_name=run_id, run_time=datetime.now(UTC)),
+        batch_identifier=suite.table,
+    )
+    result.suite_name = suite.table
+    result.meta["run_id"] = key.run_id
+    store = context.validation_results_store
+    store.set(key, result)
+    mine = [known for known in store.list_keys() if known.expectation_suite_identifier == identifier]
+    for old in sorted(mine, key=lambda known: known.run_id.run_time)[:-KEPT_RESULTS]:
+        store.remove_key(old)
+    context.build_data_docs(resource_identifiers=[identifier, key])
+
+
+def _context(folder: Path) -> Any:
+    """A GX context that lives for one gate; its results and site stay in the folder."""
+    import great_expectations
+    from great_expectations.data_context.types.base import (
+        DataContextConfig,
+        InMemoryStoreBackendDefaults,
+        ProgressBarsConfig,
+    )
+
+    config = DataContextConfig(
+        store_backend_defaults=InMemoryStoreBackendDefaults(),
+        progress_bars=ProgressBarsConfig(globally=False, metric_calculations=False),
+        analytics_enabled=False,
+    )
+    for store, name in (("expectations_store", "suites"), ("validation_results_store", "results")):
+        config.stores[store]["store_backend"] = _files(folder / ".store" / name) | {"filepath_suffix": ".json"}
+    config.data_docs_sites = {
+        SITE: {
+            "class_name": "SiteBuilder",
+            "show_how_to_buttons": False,
+            "store_backend": _files(folder),
+            "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
+        }
+    }
+    return great_expectations.get_context(mode="ephemeral", project_config=config)
+
+
+def _files(folder: Path) -> dict[str, Any]:
+    return {
+        "class_name": "TupleFilesystemStoreBackend",
+        "base_directory": str(folder),
+        "suppress_store_backend_id": True,
+    }
+
+
+def _name(item: Any) -> str:
+    return str(item.expectation_config.meta["rule"])
+
+
+def _broken(item: Any) -> str:
+    """A broken rule in words: its name, what is wrong, how often."""
+    result = item.result or {}
+    count = result.get("unexpected_count", result.get("observed_value"))
+    of = result.get("element_count")
+    described = str(item.expectation_config.description or _name(item))
+    return f"{described}, got {count:,}" + (f" of {of:,}" if of else "") if count is not None else described
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One writer of the site at a time, across processes; the lock goes with the process that holds it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """No telemetry, and only errors of Great Expectations in the log."""
+    os.environ["GX_ANALYTICS_ENABLED"] = "false"
+    logger = logging.getLogger("great_expectations")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)

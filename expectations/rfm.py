@@ -1,0 +1,26 @@
+"""What gold.rfm promises: one row a user with a purchase before as_of, scored 1 to 5, in one of eleven segments."""
+
+from __future__ import annotations
+
+from expectations.events import MOST_MONEY
+from expectations.promises import Promise, unique
+from expectations.rules import between, in_set, present
+from features.segments import SEGMENTS
+
+LONGEST_DAYS = 366 * 200
+
+SUITE: tuple[Promise, ...] = (
+    present("user_id"),
+    present("as_of"),
+    present("recency"),
+    between("recency", 0, LONGEST_DAYS, "recency not whole days from 0"),
+    present("frequency"),
+    between("frequency", 1, 1e9, "frequency below one order"),
+    present("monetary"),
+    between("monetary", 0, MOST_MONEY * 1e6, "monetary not a finite number from 0"),
+    *(present(score) for score in ("r", "f", "m")),
+    *(between(score, 1, 5) for score in ("r", "f", "m")),
+    present("segment"),
+    in_set("segment", SEGMENTS),
+    unique("user_id", "as_of"),
+)

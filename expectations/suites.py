@@ -1,0 +1,61 @@
+"""The suites by table: what each gate checks, and the columns it derives to be able to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pyspark.errors import AnalysisException
+from pyspark.sql import DataFrame
+
+from expectations import affinity, events, recommendations, rfm
+from expectations.promises import Promise
+from lake.errors import ContractError
+
+
+def _as_it_is(frame: DataFrame) -> DataFrame:
+    return frame
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A table's promises. derive: adds the columns that the promises look at and the table lacks."""
+
+    table: str
+    promises: tuple[Promise, ...]
+    derive: Callable[[DataFrame], DataFrame] = _as_it_is
+
+    def view(self, frame: DataFrame) -> DataFrame:
+        """The columns the expectations look at, and no others, so that nothing else is read.
+
+        Raises ContractError that lists the missing and the present columns.
+        """
+        needed = {name for promise in self.promises for name in promise.needs}
+        try:
+            derived = self.derive(frame)
+        except AnalysisException as error:
+            raise ContractError(f"{self.table} lacks what its rules need: {error.getMessage()}") from None
+        missing = sorted(needed - set(derived.columns))
+        if missing:
+            raise ContractError(f"{self.table} lacks the columns {missing} that its rules need; it has {frame.columns}")
+        projected = {name: column for promise in self.promises for name, column in promise.projected().items()}
+        return derived.select(*(column.alias(name) for name, column in projected.items()))
+
+
+SUITES: dict[str, Suite] = {
+    suite.table: suite
+    for suite in (
+        Suite("silver.events", events.SUITE),
+        Suite("gold.rfm", rfm.SUITE),
+        Suite("gold.affinity", affinity.SUITE),
+        Suite("gold.recommendations", recommendations.SUITE, recommendations.with_checks),
+        Suite("gold.fallbacks", recommendations.FALLBACKS_SUITE, recommendations.with_checks),
+    )
+}
+
+
+def suite_of(table: str) -> Suite:
+    """The suite of a table. Raises ContractError when it has none."""
+    if table not in SUITES:
+        raise ContractError(f"there are no expectations for {table}; tables with a gate: {', '.join(SUITES)}")
+    return SUITES[table]

@@ -1,0 +1,1 @@
+DIMENSIONS = ("category", "brand", "price_band", "daypart", "device")
