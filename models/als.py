@@ -1,0 +1,94 @@
+"""Implicit ALS (Hu, Koren & Volinsky 2008) by Spark MLlib, fitted so that the same history gives the same factors.
+
+MLlib wants integers and its result depends on the order of its input: ids are numbered in sorted order and the
+rows are put into fixed partitions, sorted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from pyspark.ml.recommendation import ALS
+from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import functions as F
+
+from lake.errors import ModelError
+from models.factors import Factors
+
+# Fixed, and not the number of cores, as blocks decide the order in which floats are summed.
+BLOCKS = 4
+
+
+@dataclass(frozen=True)
+class AlsParameters:
+    """rank: length of a vector. alpha: confidence of a positive is 1 + alpha * value. regularisation: MLlib
+    scales it by the number of positives of each user and item. iterations: full alternations.
+    logarithmic: value is 1 + ln(times) instead of 1.
+    """
+
+    rank: int = 64
+    alpha: float = 1.0
+    regularisation: float = 0.1
+    iterations: int = 10
+    logarithmic: bool = False
+    seed: int = 42
+
+    def check(self) -> None:
+        """Raises ModelError that names the first wrong parameter."""
+        for name, least in (("rank", 1), ("iterations", 1), ("alpha", 0), ("regularisation", 0)):
+            value: Any = getattr(self, name)
+            if value < least:
+                raise ModelError(f"ALS: got {name}={value}; it must be at least {least}")
+
+
+def fit_als(history: DataFrame, parameters: AlsParameters) -> Factors:
+    """Factors of the history (user_id, item_id, times; one row a user and item).
+
+    Checkpoints every ten iterations when the Spark context has a checkpoint folder. Raises ModelError when the
+    history is empty.
+    """
+    parameters.check()
+    users, items = _numbered(history, "user_id", "user"), _numbered(history, "item_id", "item")
+    users, items = users.persist(), items.persist()
+    value: Column = 1 + F.log(F.col("times")) if parameters.logarithmic else F.lit(1.0)
+    ratings = (
+        history.join(users, "user_id")
+        .join(items, "item_id")
+        .select("user", "item", value.cast("float").alias("rating"))
+        .repartition(BLOCKS, "user")
+        .sortWithinPartitions("user", "item")
+        .persist()
+    )
+    try:
+        if not ratings.count():
+            raise ModelError("ALS: the history holds no purchase, like or good rating; ingest more events")
+        fitted = ALS(
+            rank=parameters.rank,
+            maxIter=parameters.iterations,
+            regParam=parameters.regularisation,
+            alpha=parameters.alpha,
+            implicitPrefs=True,
+            userCol="user",
+            itemCol="item",
+            ratingCol="rating",
+            numUserBlocks=BLOCKS,
+            numItemBlocks=BLOCKS,
+            seed=parameters.seed,
+            checkpointInterval=10,
+        ).fit(ratings)
+        return Factors(
+            _named(fitted.userFactors, users, "user", "user_id"), _named(fitted.itemFactors, items, "item", "item_id")
+        )
+    finally:
+        ratings.unpersist()
+
+
+def _numbered(history: DataFrame, name: str, number: str) -> DataFrame:
+    """Distinct ids with their position in sorted order, from 0. One sort in one task: ids only, a few bytes each."""
+    ids = history.select(name).distinct()
+    return ids.select(name, (F.row_number().over(Window.orderBy(name)) - 1).cast("int").alias(number))
+
+
+def _named(vectors: DataFrame, numbers: DataFrame, number: str, name: str) -> DataFrame:
+    return vectors.join(numbers, vectors["id"] == numbers[number]).select(name, F.col("features").alias("factors"))

@@ -1,0 +1,56 @@
+"""The global split by time."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+from pyspark.sql import SparkSession
+
+from lake.errors import ModelError
+from models.split import time_split, truth
+
+END = datetime(2020, 1, 11, tzinfo=UTC)
+
+
+def _positives(spark: SparkSession, seconds: list[int]):
+    rows = [(datetime.fromtimestamp(1577836800 + value, UTC),) for value in seconds]
+    return spark.createDataFrame(rows, "event_time timestamp")
+
+
+def test_cuts_are_numpys_quantiles_of_event_time(spark: SparkSession) -> None:
+    seconds = [0, 3600, 7200, 90000, 100000, 200000, 300000, 400001]
+    split = time_split(_positives(spark, seconds), END)
+    validation, test = np.quantile(seconds, [0.75, 0.875])
+    assert split.validation.timestamp() == pytest.approx(1577836800 + validation, abs=1e-6)
+    assert split.test.timestamp() == pytest.approx(1577836800 + test, abs=1e-6)
+    assert split.end == END
+
+
+def test_no_positive_says_there_is_nothing_to_learn_from(spark: SparkSession) -> None:
+    with pytest.raises(ModelError, match="nothing to learn from"):
+        time_split(_positives(spark, []), END)
+
+
+def test_one_instant_cannot_be_split(spark: SparkSession) -> None:
+    with pytest.raises(ModelError, match="do not spread over enough instants"):
+        time_split(_positives(spark, [5, 5, 5, 5]), END)
+
+
+def test_shares_must_sum_to_one(spark: SparkSession) -> None:
+    with pytest.raises(ModelError, match="sum to 1"):
+        time_split(_positives(spark, [1, 2]), END, (0.5, 0.1, 0.1))
+
+
+def test_truth_keeps_only_known_users_and_items_and_tells_new_from_seen(spark: SparkSession) -> None:
+    history = spark.createDataFrame([("u", "a"), ("v", "b")], "user_id string, item_id string")
+    items = spark.createDataFrame([("a",), ("b",)], "item_id string")
+    wanted = spark.createDataFrame(
+        [("u", "a"), ("u", "a"), ("u", "b"), ("u", "unknown"), ("stranger", "a"), ("v", "b")],
+        "user_id string, item_id string",
+    )
+    found = {row.user_id: row for row in truth(wanted, history, items).collect()}
+    assert set(found) == {"u", "v"}
+    assert sorted(found["u"].relevant) == ["a", "b"] and found["u"].relevant_new == ["b"]
+    assert found["v"].relevant == ["b"] and found["v"].relevant_new == []
