@@ -12,20 +12,11 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 from lake.errors import SourceError
+from lake.sources.fields import bronze_name
 from lake.sources.mapping import Mapping
 from lake.sources.sections import Consents, Events, Items, Section, Time
 
-# Columns that ingest adds; a source column of the same name gets another one.
-ADDED = ("_corrupt_record", "_file", "_kind", "_received_at", "_logical_date", "_window_date")
-
-_DATE = r"^\s*\d{4}-\d{1,2}-\d{1,2}"
 _OFFSET = r"(?i)[T ]\d{1,2}:\d{2}(:\d{2})?([.]\d+)?\s*(Z|UTC|[+-]\d{1,2}(:?\d{2})?)\s*$"
-
-
-def bronze_name(column: str) -> str:
-    """The name of a source column in bronze: letters, digits, _ and - stay, all else becomes _."""
-    name = re.sub(r"[^\w-]", "_", column)
-    return f"source{name}" if name.lower() in ADDED else name
 
 
 def source_column(column: str) -> Column:
@@ -126,8 +117,11 @@ def _parse(text: Column, pattern: str, zone: str) -> Column:
         sane = micros.between(F.lit(-62_135_596_800_000_000), F.lit(253_402_300_799_999_999))
         return F.when(sane, F.timestamp_micros(F.when(sane, micros).cast("long")))
     if pattern == "iso":
-        # Spark would also take a bare time of day, and mean today.
-        parsed = F.try_to_timestamp(F.when(text.rlike(_DATE), text))
+        # Spark would also take a bare time of day, and mean today: a date has its hyphen after the year.
+        dated = (F.instr(text, "-") == 5) & ~F.instr(text, ":").between(1, 5)
+        parsed = F.try_to_timestamp(F.when(dated, text))
+        if zone == "UTC":
+            return parsed
         return F.when(F.coalesce(text.rlike(_OFFSET), F.lit(False)), parsed).otherwise(_in_zone(parsed, zone))
     parsed = F.try_to_timestamp(text, F.lit(pattern))
     return parsed if _says_zone(pattern) else _in_zone(parsed, zone)

@@ -8,8 +8,20 @@ from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+# Columns that ingest adds to bronze; a source column of the same name gets another one there.
+ADDED = ("_corrupt_record", "_file", "_kind", "_received_at", "_logical_date", "_window_date")
+
 # What Spark can parse; other letters of its patterns are for printing only.
 _PATTERN_LETTERS = set("GyMLdDahkKHmsSVzOXxZ")
+
+
+def bronze_name(column: str) -> str:
+    """The name of a source column in bronze, where Delta refuses blanks and some signs.
+
+    Letters, digits, _ and - stay, all else becomes _: "Customer ID" is Customer_ID.
+    """
+    name = re.sub(r"[^\w-]", "_", column.strip())
+    return f"source{name}" if name.lower() in ADDED else name
 
 
 def _time_pattern(value: str) -> str:

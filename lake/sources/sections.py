@@ -10,7 +10,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from lake.sources.fields import Levels, Regex, SourceColumn, TimeFormats, Zone
+from lake.sources.fields import Levels, Regex, SourceColumn, TimeFormats, Zone, bronze_name
 from lake.tables import EVENT_TYPES
 
 
@@ -121,6 +121,13 @@ class Section(_Model):
         twice = sorted(set(named) & set(self.constants))
         if twice:
             raise ValueError(f"{twice} are both in columns and in constants; keep one")
+        if self.format != "csv" and {"delimiter", "encoding", "multiline"} & self.model_fields_set:
+            raise ValueError('delimiter, encoding and multiline are for format = "csv" only')
+        seen: dict[str, str] = {}
+        for column in self.source_columns:
+            other = seen.setdefault(bronze_name(column).lower(), column)
+            if other != column:
+                raise ValueError(f"the columns {other!r} and {column!r} cannot be told apart; rename one in the files")
         missing = [name for name in self.requires() if name not in named and name not in self.constants]
         if missing:
             raise ValueError(
