@@ -27,6 +27,7 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 Number = float | int | datetime
+_SEPARATOR = "\u001f"
 R = TypeVar("R", bound="Rule")
 
 
@@ -253,7 +254,16 @@ def not_after(first: str, second: str, reason: str | None = None) -> Rule:
 
 def failed(rules: Sequence[Rule]) -> Column:
     """array<string>: the reasons of all rules the row breaks, in the rules' order; empty when it keeps them all."""
-    return F.array_compact(F.array(*(F.when(~rule.holds(), F.lit(rule.reason)) for rule in rules)))
+    return compact(*(F.when(~rule.holds(), F.lit(rule.reason)) for rule in rules))
+
+
+def compact(*texts: Column) -> Column:
+    """array<string> of the texts that are not null, none of them empty.
+
+    Not array_compact: that evaluates everything inside it row by row without generated code, 20 times slower.
+    """
+    joined = F.concat_ws(_SEPARATOR, *texts)
+    return F.when(joined == "", F.array().cast("array<string>")).otherwise(F.split(joined, _SEPARATOR))
 
 
 def all_hold(rules: Sequence[Rule]) -> Column:

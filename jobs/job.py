@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import time
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -43,6 +43,10 @@ class Report:
     details: dict[str, Any] = field(default_factory=dict)
     model_version: str | None = None
     skipped: str | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """For programs."""
+        return asdict(self)
 
     def check_books(self) -> None:
         """Raises ContractError unless read = clean + rejected + duplicates."""

@@ -130,13 +130,15 @@ ITEMS = Table(
         column("title", "string", "name shown to people"),
         column("category", "array<string>", "path from the broadest to the narrowest"),
         column("brand", "string", "brand or null"),
-        column("price", "double", "latest unit price, in currency"),
+        column("price", "double", "unit price of the latest purchase, else of the item file, in currency"),
         column("currency", "string", "ISO 4217 code"),
         column("attributes", "map<string,string>", "whatever else the source says"),
         column("available_from", "date", "first date it may be shown, or null", stats=True),
         column("available_to", "date", "last date it may be shown, or null", stats=True),
         column("sensitive", "boolean", "belongs to a sensitive topic: never recommended"),
         column("source", "string", "the source it came from", stats=True),
+        column("updated_at", "timestamp", "instant of the description, or null when nobody described it", stats=True),
+        column("priced_at", "timestamp", "instant of the purchase or file the price is from, or null", stats=True),
     ),
 )
 
@@ -155,6 +157,7 @@ USERS = Table(
         column("attributes", "map<string,string>", "whatever else the source says"),
         column("personalisation_level", "string", "none, segment or individual; null means individual"),
         column("source", "string", "the source it came from", stats=True),
+        column("updated_at", "timestamp", "logical date of the file that said so", stats=True),
     ),
 )
 

@@ -1,0 +1,93 @@
+"""The catalogue: what is known about each item, from item files and from the events themselves.
+
+Descriptions follow the latest word (`updated_at`), prices the latest sale (`priced_at`), so that the same rows
+in any order and any number of windows lead to the same catalogue.
+"""
+
+from __future__ import annotations
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from lake.tables import ITEMS
+
+DESCRIPTION = ("title", "category", "brand", "attributes", "available_from", "available_to", "sensitive", "source")
+
+
+def described_in_events(events: DataFrame) -> DataFrame:
+    """One row an item: the latest description that its events carry.
+
+    events: [item_id, event_time, event_id, title, category, brand, sensitive, source]. Items whose events carry
+    none get a row without title: an item in no catalogue is still an item.
+    """
+    latest = F.struct("event_time", "event_id")
+
+    def last_known(name: str) -> Column:
+        return F.max_by(name, F.when(F.col(name).isNotNull(), latest)).alias(name)
+
+    found = (
+        events.filter(F.col("item_id").isNotNull())
+        .groupBy("item_id")
+        .agg(
+            last_known("title"),
+            last_known("category"),
+            last_known("brand"),
+            F.bool_or("sensitive").alias("sensitive"),
+            F.max_by("source", latest).alias("source"),
+            F.max(F.when(F.coalesce("title", "brand").isNotNull() | F.col("category").isNotNull(), F.col("event_time")))
+            .alias("updated_at"),
+        )
+    )  # fmt: skip
+    return found.select(
+        "item_id", "title", "category", "brand",
+        F.lit(None).cast("map<string,string>").alias("attributes"),
+        F.lit(None).cast("date").alias("available_from"),
+        F.lit(None).cast("date").alias("available_to"),
+        "sensitive",
+        "source", "updated_at",
+    )  # fmt: skip
+
+
+def priced_in_events(events: DataFrame) -> DataFrame:
+    """One row an item: unit price and currency of its latest purchase: [item_id, price, currency, priced_at].
+
+    events: [item_id, event_time, event_id, event_type, quantity, amount, currency].
+    """
+    latest = F.struct("event_time", "event_id")
+    paid = (F.col("event_type") == "purchase") & (F.col("quantity") > 0) & (F.col("amount") > 0)
+    return (
+        events.filter(paid)
+        .groupBy("item_id")
+        .agg(
+            F.round(F.max_by(F.col("amount") / F.col("quantity"), latest), 4).alias("price"),
+            F.max_by("currency", latest).alias("currency"),
+            F.max("event_time").alias("priced_at"),
+        )
+    )
+
+
+def merge_catalogue(known: DataFrame, described: DataFrame, priced: DataFrame) -> DataFrame:
+    """The catalogue after new descriptions and prices: columns of silver.items, one row an item that was touched.
+
+    known: silver.items. described: DESCRIPTION columns, item_id, updated_at; several rows an item are allowed.
+    priced: [item_id, price, currency, priced_at], likewise.
+    """
+    old = known.select("item_id", *DESCRIPTION, "updated_at")
+    words = old.unionByName(described.select("item_id", *DESCRIPTION, "updated_at"))
+    # The latest word wins; without one, any row that has a title does.
+    rank = F.struct(
+        F.coalesce("updated_at", F.lit("1970-01-01").cast("timestamp")), F.col("title").isNotNull(), F.xxhash64("title")
+    )
+    descriptions = words.groupBy("item_id").agg(
+        F.max_by(F.struct(*DESCRIPTION, "updated_at"), rank).alias("_description")
+    )
+    old_prices = known.filter(F.col("priced_at").isNotNull()).select("item_id", "price", "currency", "priced_at")
+    prices = (
+        old_prices.unionByName(priced)
+        .groupBy("item_id")
+        .agg(F.max_by(F.struct("price", "currency", "priced_at"), F.struct("priced_at", "price")).alias("_price"))
+    )
+    merged = descriptions.join(prices, "item_id", "full_outer").select(
+        "item_id", F.col("_description.*"), F.col("_price.*")
+    )
+    return merged.withColumn("sensitive", F.coalesce("sensitive", F.lit(False))).select(*ITEMS.names)

@@ -1,0 +1,70 @@
+"""The verdict on each standardised row: clean, rejected with every reason, or duplicate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from expectations.rules import Rule, compact, failed
+from features.sessions import mark_bots, mark_duplicates, match_returns, sessionise
+
+UNPARSABLE = "line unparsable"
+NOT_A_PRODUCT = "item_id not a product"
+TOO_LATE = "event_time beyond the late horizon"
+ELSEWHERE = "event_time outside the window its row arrived for"
+
+
+def judge(standard: DataFrame, rules: Sequence[Rule], first_day: date) -> DataFrame:
+    """Add event_date, window_date and reasons (array, empty for a row that may pass).
+
+    standard: the standardised frame with `_corrupt_record`, `_not_item`, `_window_date`, `_logical_date`.
+    first_day: days before it are beyond the late horizon: their rows are rejected on the date they arrived.
+    An unparsable line is only that: its other columns mean nothing.
+    """
+    dated = standard.withColumn("event_date", F.to_date("event_time"))
+    late = F.col("_window_date") < F.lit(first_day)
+    elsewhere = F.coalesce(F.col("event_date") != F.col("_window_date"), F.lit(False))
+    by_rules = failed(rules)
+    more = compact(
+        F.when(F.col("_not_item"), F.lit(NOT_A_PRODUCT)),
+        F.when(late, F.lit(TOO_LATE)),
+        # A time in the future has its reason already.
+        F.when(elsewhere & (F.col("event_time") <= F.col("received_at")), F.lit(ELSEWHERE)),
+    )
+    reasons = F.when(F.col("_corrupt_record").isNotNull(), F.array(F.lit(UNPARSABLE))).otherwise(
+        F.concat(by_rules, more)
+    )
+    return (
+        dated.withColumn("reasons", reasons)
+        .withColumn("window_date", F.when(late, F.col("_logical_date")).otherwise(F.col("_window_date")))
+        # Only a rejected row is kept as it was received.
+        .withColumn("row", F.when(F.size("reasons") > 0, F.coalesce("_corrupt_record", "row")))
+    )
+
+
+def rejected_rows(judged: DataFrame, run_id: str) -> DataFrame:
+    """Columns of silver.rejected for the rows with a reason; the row as received, as JSON."""
+    return judged.filter(F.size("reasons") > 0).select(
+        "window_date", "source", "reasons", "row", F.col("_file").alias("file"),
+        F.lit(run_id).alias("run_id"),
+    )  # fmt: skip
+
+
+def passing(judged: DataFrame) -> DataFrame:
+    """The rows without a reason, with is_duplicate."""
+    return mark_duplicates(judged.filter(F.size("reasons") == 0))
+
+
+def finish(
+    events: DataFrame, bucket: Column, gap_minutes: int, earlier: DataFrame | None, context: DataFrame | None
+) -> DataFrame:
+    """Columns of silver.events from passing rows without duplicates: returns matched, bots marked, sessions given.
+
+    earlier: purchases before the window; context: events of the last session gap before the window; None where
+    there are none.
+    """
+    matched = match_returns(events, earlier)
+    return sessionise(mark_bots(matched), gap_minutes, context).withColumn("user_bucket", bucket)

@@ -1,0 +1,248 @@
+"""The command `attune`. Answers go to standard output, progress to standard error; `--json` where programs read."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from lake import settings as settings_module
+from lake.console import emit_json, emit_table, err, say
+from lake.errors import AttuneError, SettingError
+from lake.settings import Settings
+from lake.window import Window, parse_date
+
+app = typer.Typer(
+    name="attune",
+    help="From event logs to tonight's recommendations for each person.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Home = Annotated[Path | None, typer.Option("--home", help="Folder of everything that is written. Default .attune")]
+Consent = Annotated[
+    str | None,
+    typer.Option("--missing-consent", help="What no word from a user means: granted or withdrawn. No default."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one line of JSON for programs.")]
+Start = Annotated[str, typer.Option("--start", help="First event date, YYYY-MM-DD, UTC.")]
+End = Annotated[str, typer.Option("--end", help="Last event date, exclusive.")]
+
+
+def _settings(home: Path | None, missing_consent: str | None = None, *, ask: bool = False) -> Settings:
+    """The settings; where consent matters and nobody has said, ask the person at the terminal."""
+    settings = settings_module.load(home=home, missing_consent=missing_consent)
+    if ask and settings.missing_consent is None and sys.stdin.isatty() and err.is_terminal:
+        say("A user without a recorded consent for personalisation: is it granted or withdrawn? There is no default.")
+        answer = typer.prompt("granted or withdrawn", err=True)
+        settings = settings_module.load(home=home, missing_consent=answer.strip())
+    if ask:
+        settings.consent_default()
+    return settings
+
+
+@app.command()
+def demo(
+    home: Home = None,
+    missing_consent: Consent = None,
+    source: Annotated[
+        str, typer.Option(help="complete-journey, online-retail-ii or movielens-1m")
+    ] = "complete-journey",
+    path: Annotated[Path | None, typer.Option(help="The source's file, where it does not come with Attune.")] = None,
+    nights: Annotated[int, typer.Option(min=0, max=14, help="Last days to run as Airflow nights.")] = 2,
+    json: Json = False,
+) -> None:
+    """Run the main job on real data: load, backfill, Airflow nights, train, publish; then show what came of it."""
+    from jobs.demo import run_demo
+
+    run_demo(_settings(home, missing_consent, ask=True), source, path, nights, as_json=json)
+
+
+@app.command()
+def load(
+    source: Annotated[str, typer.Argument(help="complete-journey, online-retail-ii, movielens-1m or files")],
+    path: Annotated[list[Path] | None, typer.Option(help="File or folder of the source; may be given again.")] = None,
+    mapping: Annotated[Path | None, typer.Option(help="For files: the TOML that describes them.")] = None,
+    kind: Annotated[str, typer.Option(help="For files: events, items, users or consents.")] = "events",
+    start: Annotated[str | None, typer.Option(help="Only event dates from here on.")] = None,
+    end: Annotated[str | None, typer.Option(help="Only event dates before this.")] = None,
+    home: Home = None,
+    json: Json = False,
+) -> None:
+    """Put a source's files where ingest finds them, and register how to read them."""
+    from lake.sources import load_source
+
+    report = load_source(
+        source,
+        _settings(home),
+        paths=path or [],
+        mapping=mapping,
+        kind=kind,
+        start=parse_date(start) if start else None,
+        end=parse_date(end) if end else None,
+    )
+    if json:
+        emit_json(report.as_dict())
+    else:
+        for line in report.lines():
+            say(line)
+
+
+@app.command()
+def run(
+    job: Annotated[str, typer.Argument(help="ingest_events, clean_events, build_features, train_models, ...")],
+    start: Start,
+    end: End,
+    option: Annotated[list[str] | None, typer.Option(help="KEY=VALUE for the job; may be given again.")] = None,
+    home: Home = None,
+    missing_consent: Consent = None,
+    json: Json = False,
+) -> None:
+    """Run one job for a window of event dates."""
+    from jobs.job import execute
+
+    wrong = [item for item in option or [] if "=" not in item]
+    if wrong:
+        raise SettingError(f"got --option {wrong[0]!r}; allowed is KEY=VALUE, for example --option force=true")
+    options = dict(item.split("=", 1) for item in option or [])
+    settings = _settings(home, missing_consent)
+    report = execute(job, Window(parse_date(start), parse_date(end)), settings, options)
+    if json:
+        emit_json(report.as_dict())
+
+
+@app.command()
+def nightly(
+    day: Annotated[str, typer.Option("--date", help="The event date of the night, YYYY-MM-DD, UTC.")],
+    home: Home = None,
+    missing_consent: Consent = None,
+    json: Json = False,
+) -> None:
+    """Run all five jobs for one day in this process, as Airflow runs them one by one."""
+    from jobs.job import JOBS, execute
+
+    settings = _settings(home, missing_consent, ask=True)
+    window = Window.day(parse_date(day))
+    reports = {job: execute(job, window, settings).as_dict() for job in JOBS}
+    if json:
+        emit_json(reports)
+
+
+@app.command()
+def recommend(
+    user: Annotated[str, typer.Argument(help="The user's id.")],
+    k: Annotated[int, typer.Option("-k", help="How many items.")] = 10,
+    segment: Annotated[str | None, typer.Option(help="Segment of a user the snapshot does not know.")] = None,
+    country: Annotated[str | None, typer.Option(help="Country of a user the snapshot does not know.")] = None,
+    home: Home = None,
+    json: Json = False,
+) -> None:
+    """Show tonight's recommendations for a user, with reasons. Reads the snapshot: no Spark, no Java."""
+    from serving.reader import SnapshotReader
+
+    answer = SnapshotReader(str(_settings(home).lake)).recommend(user, k, segment=segment, country=country)
+    if json:
+        emit_json(answer.to_dict())
+        return
+    show_answer(answer)
+
+
+@app.command()
+def runs(
+    last: Annotated[int, typer.Option(min=1, max=1000, help="How many.")] = 20,
+    job: Annotated[str | None, typer.Option(help="Only this job.")] = None,
+    home: Home = None,
+    json: Json = False,
+) -> None:
+    """Show the latest job runs and their books: read = clean + rejected + duplicates."""
+    from lake.runs import latest_runs
+
+    rows = latest_runs(_settings(home), last, job)
+    if json:
+        emit_json(rows)
+        return
+    columns = ["started_at", "job", "start", "end", "state", "seconds", "rows_read", "rows_clean", "rows_rejected",
+               "rows_duplicate", "error"]  # fmt: skip
+    emit_table("job runs", columns, [[_short(row[name]) for name in columns] for row in rows])
+
+
+@app.command()
+def rollback(
+    reason: Annotated[str, typer.Option(help="Why; kept with the pointer.")],
+    to: Annotated[str | None, typer.Option(help="Snapshot to return to; default the one before.")] = None,
+    home: Home = None,
+) -> None:
+    """Let readers return to an earlier snapshot. The next publish is held until `attune release`."""
+    from serving.pointer import rollback as roll_back
+
+    say(f"published again: {roll_back(_settings(home), to, reason)}; publishing is held until: attune release")
+
+
+@app.command()
+def release(
+    reason: Annotated[str, typer.Option(help="Why it is safe to publish again.")],
+    home: Home = None,
+) -> None:
+    """Allow publishing again after a rollback."""
+    from serving.pointer import release as let_go
+
+    say(f"released: {let_go(_settings(home), reason)}")
+
+
+@app.command()
+def ui(
+    home: Home = None,
+    missing_consent: Consent = None,
+) -> None:
+    """Start Airflow and MLflow side by side, and say where they are. Ends with Ctrl-C."""
+    from jobs.ui import serve_ui
+
+    serve_ui(_settings(home, missing_consent))
+
+
+def show_answer(answer: Any) -> None:
+    """A user's list, for people."""
+    rows = [[item.rank, item.title or item.item_id, item.score, item.source, item.reason] for item in answer.items]
+    where = "" if answer.rung == "personal" else f", {answer.rung} list of {answer.cohort}"
+    emit_table(
+        f"user {answer.user_id}: snapshot {answer.snapshot_id} as of {answer.as_of}{where}",
+        ["rank", "item", "score", "source", "reason"],
+        rows,
+    )
+
+
+def _short(value: Any) -> Any:
+    if isinstance(value, str):
+        return value if len(value) <= 60 else value[:57] + "..."
+    if isinstance(value, date | timedelta):
+        return str(value)[:19]
+    return value
+
+
+def main() -> None:
+    """Entry point: errors for people end in one message; others show their trace above one."""
+    try:
+        app()
+    except AttuneError as error:
+        err.print(f"attune: {error}", markup=False, style="red")
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        err.print("attune: interrupted; every job is safe to run again", markup=False)
+        os._exit(130)
+    except Exception as error:
+        from jobs.job import message_of
+
+        traceback.print_exc()
+        err.print(f"attune: unexpected: {message_of(error)}; running the same command again is safe", markup=False)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
