@@ -7,31 +7,39 @@ rows are put into fixed partitions, sorted.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
+import numpy as np
 from pyspark.ml.recommendation import ALS
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from lake.errors import ModelError
-from models.factors import Factors
 
 # Fixed, and not the number of cores, as blocks decide the order in which floats are summed.
 BLOCKS = 4
 
 
 @dataclass(frozen=True)
+class Factors:
+    """users: DataFrame[user_id, vector array<float>]. items: DataFrame[item_id, vector array<float>]."""
+
+    users: DataFrame
+    items: DataFrame
+
+
+@dataclass(frozen=True)
 class AlsParameters:
     """rank: length of a vector. alpha: confidence of a positive is 1 + alpha * value. regularisation: MLlib
-    scales it by the number of positives of each user and item. iterations: full alternations.
-    logarithmic: value is 1 + ln(times) instead of 1.
+    scales it by the number of positives of each user and item. iterations: full alternations. value: what of the
+    history counts: "one", "log" for 1 + ln(times), or "times".
     """
 
     rank: int = 64
     alpha: float = 1.0
     regularisation: float = 0.1
     iterations: int = 10
-    logarithmic: bool = False
+    value: Literal["one", "log", "times"] = "times"
     seed: int = 42
 
     def check(self) -> None:
@@ -51,11 +59,11 @@ def fit_als(history: DataFrame, parameters: AlsParameters) -> Factors:
     parameters.check()
     users, items = _numbered(history, "user_id", "user"), _numbered(history, "item_id", "item")
     users, items = users.persist(), items.persist()
-    value: Column = 1 + F.log(F.col("times")) if parameters.logarithmic else F.lit(1.0)
+    values: dict[str, Column] = {"one": F.lit(1.0), "log": 1 + F.log(F.col("times")), "times": F.col("times")}
     ratings = (
         history.join(users, "user_id")
         .join(items, "item_id")
-        .select("user", "item", value.cast("float").alias("rating"))
+        .select("user", "item", values[parameters.value].cast("float").alias("rating"))
         .repartition(BLOCKS, "user")
         .sortWithinPartitions("user", "item")
         .persist()
@@ -91,4 +99,15 @@ def _numbered(history: DataFrame, name: str, number: str) -> DataFrame:
 
 
 def _named(vectors: DataFrame, numbers: DataFrame, number: str, name: str) -> DataFrame:
-    return vectors.join(numbers, vectors["id"] == numbers[number]).select(name, F.col("features").alias("factors"))
+    return vectors.join(numbers, vectors["id"] == numbers[number]).select(name, F.col("features").alias("vector"))
+
+
+def item_matrix(factors: Factors, ids: list[str]) -> np.ndarray:
+    """The items' vectors in the order of ids, float32 of shape (items, rank); zero for an item without one."""
+    rows = factors.items.select("item_id", "vector").toArrow()
+    vectors = rows["vector"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    vectors = vectors.reshape(rows.num_rows, -1).astype(np.float32)
+    place = {name: position for position, name in enumerate(ids)}
+    matrix = np.zeros((len(ids), vectors.shape[1]), dtype=np.float32)
+    matrix[[place[name] for name in rows["item_id"].to_pylist()]] = vectors
+    return matrix

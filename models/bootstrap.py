@@ -9,7 +9,7 @@ metrics numbers.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -79,7 +79,7 @@ def replicate(per_user: DataFrame, models: tuple[str, ...], replicates: int = RE
         )
     )
 
-    def sums(batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+    def sums(batches: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
         totals = {scope: np.zeros((1 + replicates, 1 + width)) for scope in SCOPES}
         for batch in batches:
             for scope in SCOPES:

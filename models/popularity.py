@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+import numpy as np
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
@@ -36,15 +37,6 @@ def top(counts: DataFrame, length: int, by: tuple[str, ...] = ()) -> DataFrame:
     return counts.withColumn("rank", F.row_number().over(order)).where(F.col("rank") <= length)
 
 
-def popular_for(users: DataFrame, counts: DataFrame, length: int) -> DataFrame:
-    """The most popular items as candidates of every user: user_id, item_id, score.
-
-    Items that nobody wanted in the window are no candidates.
-    """
-    best = top(counts.where("score > 0"), length).select("item_id", "score")
-    return users.select("user_id").crossJoin(F.broadcast(best))
-
-
 def _count(tiles: DataFrame, by: list[str], as_of: datetime, days: int) -> DataFrame:
     recent = F.col("event_date") >= F.lit((as_of - timedelta(days=days)).date())
     return (
@@ -56,3 +48,9 @@ def _count(tiles: DataFrame, by: list[str], as_of: datetime, days: int) -> DataF
 
 def _users(condition: Column) -> Column:
     return F.count_distinct(F.when(condition, F.col("user_id"))).cast("double")
+
+
+def counts_of(counts: DataFrame, ids: list[str]) -> np.ndarray:
+    """The scores in the order of ids, float32 of shape (items,); zero for the rest."""
+    found = {row.item_id: row.score for row in counts.select("item_id", "score").toLocalIterator()}
+    return np.array([found.get(name, 0.0) for name in ids], dtype=np.float32)

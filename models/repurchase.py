@@ -6,17 +6,16 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 
-def repurchase(history: DataFrame, length: int) -> DataFrame:
-    """Each user's own items by how often they were wanted: user_id, item_id, score.
+def repurchase(history: DataFrame, popular: DataFrame, length: int) -> DataFrame:
+    """Each user's own items by the days they were wanted on: user_id, item_id, repurchase_score, repurchase_rank.
 
-    history: as models.interactions.history gives it. The score is the number of positives; ties go to the
-    latest. The tie-break is folded into the score as a fraction below one, so that the score alone orders.
+    history: as models.interactions.history gives it. popular: item_id, score, as models.popularity gives it;
+    it settles ties as a fraction below one, since among equals what others buy now is the likelier. The first
+    `length` of each user, ranked from 1.
     """
-    latest = F.row_number().over(Window.partitionBy("user_id").orderBy(F.desc("last_time"), "item_id"))
-    scored = history.select("user_id", "item_id", (F.col("times") + F.lit(1.0) / (F.lit(1.0) + latest)).alias("score"))
-    order = Window.partitionBy("user_id").orderBy(F.desc("score"), "item_id")
-    return (
-        scored.withColumn("position", F.row_number().over(order))
-        .where(F.col("position") <= length)
-        .select("user_id", "item_id", "score")
+    lately = F.coalesce("popular", F.lit(0.0))
+    scored = history.join(popular.select("item_id", F.col("score").alias("popular")), "item_id", "left").select(
+        "user_id", "item_id", (F.col("days") + lately / (lately + 1000)).cast("double").alias("repurchase_score")
     )
+    order = Window.partitionBy("user_id").orderBy(F.desc("repurchase_score"), "item_id")
+    return scored.withColumn("repurchase_rank", F.row_number().over(order)).where(F.col("repurchase_rank") <= length)

@@ -1,0 +1,42 @@
+"""Content: items as weighted tokens of their title, category and brand.
+
+Weights are inverse document frequencies (Spärck Jones 1972); vectors have length one.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.sparse as sp
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from models.candidates import Catalogue
+
+# A token of one item relates it to nothing.
+LEAST_ITEMS = 2
+
+
+def content(items: DataFrame, catalogue: Catalogue) -> sp.csr_matrix:
+    """csr of shape (items, tokens), float32; rows of items without a word are empty.
+
+    items: item_id, title, category (path), brand. Words have three letters or more, in any script; category
+    levels and brands count as one token each, apart from words.
+    """
+    words = F.regexp_extract_all(F.upper(F.coalesce("title", F.lit(""))), F.lit(r"(\p{L}{3,})"))
+    levels = F.transform(F.coalesce("category", F.array().cast("array<string>")), lambda x: F.concat(F.lit("c:"), x))
+    brand = F.array_compact(F.array(F.concat(F.lit("b:"), F.col("brand"))))
+    tokens = (
+        items.join(catalogue.frame, "item_id")
+        .select("item", F.explode(F.array_distinct(F.array_compact(F.concat(words, levels, brand)))).alias("token"))
+        .toArrow()
+    )
+    shape_rows = len(catalogue.ids)
+    if not tokens.num_rows:
+        return sp.csr_matrix((shape_rows, 1), dtype=np.float32)
+    names, column = np.unique(np.asarray(tokens["token"].to_pylist()), return_inverse=True)
+    row = tokens["item"].to_numpy()
+    counts = np.bincount(column, minlength=len(names))
+    weight = np.where(counts >= LEAST_ITEMS, np.log(shape_rows / np.maximum(counts, 1)), 0.0)
+    matrix = sp.csr_matrix((weight[column], (row, column)), shape=(shape_rows, len(names)))
+    lengths = np.sqrt(np.asarray(matrix.multiply(matrix).sum(axis=1)).ravel())
+    return (sp.diags(1 / np.maximum(lengths, 1e-9)) @ matrix).tocsr().astype(np.float32)

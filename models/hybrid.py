@@ -1,0 +1,92 @@
+"""The way from history to ranked candidates: fit the sources, gather candidates, compute features.
+
+The same functions serve training, evaluation and publishing; only the instant and the users asked for differ.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from models.als import AlsParameters, Factors, fit_als, item_matrix
+from models.candidates import Catalogue, candidates, catalogue, profiles
+from models.content import content
+from models.metrics import LONGEST
+from models.neighbours import neighbours
+from models.popularity import counts_of, popularity
+from models.ranker import RankerParameters
+from models.ranking_features import Facts, pairs, ranking_features
+from models.repurchase import repurchase
+from models.scorers import ContentScorer, FactorScorer, NeighbourScorer, PopularityScorer, Scorer
+
+SCORERS = ("als", "neighbours", "popularity", "content")
+# Content helps to order what the others found; on its own it finds too little to nominate.
+SOURCES = ("repurchase", "als", "neighbours", "popularity")
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """Of the hybrid. own: items a user bought before that become candidates. take: best new items of each scorer
+    that become candidates. half_life: days after which a purchase counts half in a user's profile.
+    """
+
+    als: AlsParameters = field(default_factory=AlsParameters)
+    ranker: RankerParameters = field(default_factory=RankerParameters)
+    own: int = 100
+    take: int = 50
+    half_life: float = 180.0
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Everything fitted on the history before facts.as_of."""
+
+    facts: Facts
+    catalogue: Catalogue
+    scorers: list[Scorer]
+    factors: Factors
+    own: DataFrame
+    popular: DataFrame
+
+
+def fit_sources(
+    tiles: DataFrame, rfm: DataFrame, affinity: DataFrame, items: DataFrame, as_of: datetime, parameters: Parameters
+) -> Sources:
+    """Fit all sources on user-item-day tiles of events before as_of. rfm, affinity: as of it. items: silver.items.
+
+    The pairs are persisted; release() lets them go. Raises ModelError when the tiles hold no positive.
+    """
+    history = pairs(tiles, as_of).persist()
+    numbered = catalogue(history)
+    popular = popularity(tiles, as_of)
+    factors = fit_als(history, parameters.als)
+    scorers: list[Scorer] = [
+        FactorScorer("als", parameters.take, item_matrix(factors, numbered.ids)),
+        NeighbourScorer("neighbours", parameters.take, neighbours(history, numbered)),
+        PopularityScorer("popularity", parameters.take, counts_of(popular, numbered.ids)),
+        ContentScorer("content", 0, content(items, numbered)),
+    ]
+    own = repurchase(history, popular, max(parameters.own, LONGEST))
+    return Sources(Facts(history, rfm, affinity, items, as_of), numbered, scorers, factors, own, popular)
+
+
+def candidate_features(sources: Sources, users: DataFrame, parameters: Parameters) -> DataFrame:
+    """Candidates of the users with all features: user_id, item_id, features. Users without history have none.
+
+    users: DataFrame[user_id].
+    """
+    asked = users.select("user_id").distinct()
+    history = sources.facts.pairs.join(asked, "user_id", "left_semi")
+    weight = F.pow(F.lit(0.5), F.col("x_idle") / parameters.half_life)
+    profile = profiles(history.withColumn("weight", weight), sources.own, "weight", sources.catalogue)
+    block = profile.join(sources.factors.users, "user_id", "left")
+    found = candidates(block, sources.catalogue, sources.scorers)
+    return ranking_features(found, sources.own, sources.facts, tuple(scorer.name for scorer in sources.scorers))
+
+
+def release(sources: Sources) -> None:
+    """Let the persisted history go."""
+    sources.facts.pairs.unpersist()

@@ -1,0 +1,45 @@
+"""Ranked lists, read off scored candidates."""
+
+from __future__ import annotations
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from models.metrics import LONGEST
+
+
+def model_lists(scored: DataFrame, models: tuple[str, ...], length: int = LONGEST) -> DataFrame:
+    """The best items of each user by each model: user_id, model, items, new_items (arrays of item_id).
+
+    scored: user_id, item_id, seen (0 or 1) and <model>_score of every model; null: not the model's candidate.
+    Ties go to the smaller item_id. One shuffle for all models.
+    """
+    lists = scored.groupBy("user_id").agg(
+        *(
+            _best(F.when(condition & F.col(f"{model}_score").isNotNull(), _entry(f"{model}_score")), length).alias(
+                f"{model}_{name}"
+            )
+            for model in models
+            for name, condition in (("items", F.lit(True)), ("new_items", F.col("seen") == 0))
+        )
+    )
+    rows = F.array(
+        *(
+            F.struct(
+                F.lit(model).alias("model"),
+                F.col(f"{model}_items").alias("items"),
+                F.col(f"{model}_new_items").alias("new_items"),
+            )
+            for model in models
+        )
+    )
+    return lists.select("user_id", F.inline(rows))
+
+
+def _entry(score: str) -> Column:
+    return F.struct((-F.col(score).cast("double")).alias("order"), F.col("item_id"))
+
+
+def _best(entry: Column, length: int) -> Column:
+    """collect_list leaves nulls out."""
+    return F.transform(F.slice(F.array_sort(F.collect_list(entry)), 1, length), lambda item: item["item_id"])

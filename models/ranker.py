@@ -1,0 +1,147 @@
+"""The ranker: LambdaMART (Burges 2010) by XGBoost on Spark, kept and loaded as XGBoost's JSON.
+
+Trained on what users went on to want in a window after the instant the features are as of.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from pyspark.sql import DataFrame, Window
+from pyspark.sql import functions as F
+
+from lake.errors import ModelError
+
+FORMAT = "attune-ranker/1"
+QUERIES_A_WORKER = 100
+
+
+@dataclass(frozen=True)
+class RankerParameters:
+    """XGBoost's own names and meanings."""
+
+    n_estimators: int = 200
+    learning_rate: float = 0.1
+    max_depth: int = 6
+    min_child_weight: float = 20.0
+    subsample: float = 0.8
+    colsample_bytree: float = 0.6
+    reg_lambda: float = 5.0
+    max_bin: int = 128
+    objective: str = "rank:ndcg"
+    lambdarank_pair_method: str = "topk"
+    lambdarank_num_pair_per_sample: int = 20
+    random_state: int = 1
+
+
+@dataclass(frozen=True)
+class Ranker:
+    """booster: XGBoost's JSON. features: column names in the order of training."""
+
+    booster: str
+    features: tuple[str, ...]
+
+    def to_json(self) -> str:
+        """The ranker as one JSON text."""
+        return json.dumps({"format": FORMAT, "features": self.features, "booster": json.loads(self.booster)})
+
+
+def from_json(text: str) -> Ranker:
+    """The ranker of such a text. Raises ModelError for any other text."""
+    try:
+        found = json.loads(text)
+        if found.get("format") != FORMAT:
+            raise ModelError(f"the ranker's format is {found.get('format')!r}; this code reads {FORMAT!r}: train again")
+        return Ranker(json.dumps(found["booster"]), tuple(str(name) for name in found["features"]))
+    except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+        raise ModelError(f"the ranker is not a JSON text of the format {FORMAT!r}: {error}; train again") from None
+
+
+def training_rows(features: DataFrame, wanted: DataFrame, window: int) -> DataFrame:
+    """Features with label (1 wanted, 0 not) and query, for fit_ranker.
+
+    wanted: DataFrame[user_id, item_id], positives of the window after the features' instant. window: its number.
+    Each user asks twice: once over all candidates, and once over the new ones only, as a user's own items are so
+    much likelier that within one query new items would hardly be compared with each other. A query of which
+    nothing was wanted teaches nothing and is left out.
+    """
+    labels = wanted.select("user_id", "item_id").distinct().withColumn("label", F.lit(1.0))
+    scopes = F.explode(F.when(F.col("seen") == 0, F.array(F.lit(0), F.lit(1))).otherwise(F.array(F.lit(0))))
+    asked = (
+        features.join(labels, ["user_id", "item_id"], "left")
+        .withColumn("label", F.coalesce("label", F.lit(0.0)))
+        .withColumn("scope", scopes)
+        .withColumn("taught", F.max("label").over(Window.partitionBy("user_id", "scope")))
+    )
+    # XGBoost keeps 32 bits of a query's number. Two users who fall on the same one are compared, to little harm.
+    query = F.shiftrightunsigned(F.xxhash64("user_id", F.lit(window), "scope"), 33)
+    return asked.where("taught > 0").withColumn("query", query).drop("scope", "taught")
+
+
+def fit_ranker(rows: DataFrame, features: tuple[str, ...], parameters: RankerParameters, workers: int) -> Ranker:
+    """Fit on rows of training_rows. workers: Spark tasks that train together; each needs a free core.
+
+    Raises ModelError when no user teaches anything.
+    """
+    from xgboost.spark import SparkXGBRanker
+
+    queries = rows.select("query").distinct().count()
+    if not queries:
+        raise ModelError(
+            "the ranker has nothing to learn from: no user went on to buy, like or rate well one of their candidates; "
+            "at least a few users must be active both before and after the training cut"
+        )
+    # A worker without rows would fail; few rows need no second one.
+    workers = workers if queries >= QUERIES_A_WORKER * workers else 1
+    # A fixed order within fixed partitions, so that the same rows give the same trees.
+    placed = rows.repartition(workers, "query").sortWithinPartitions("query", "item_id")
+    filled = placed.select("query", "label", *(F.coalesce(name, F.lit(float("nan"))).alias(name) for name in features))
+    ranker = SparkXGBRanker(
+        features_col=list(features),
+        label_col="label",
+        qid_col="query",
+        num_workers=workers,
+        tree_method="hist",
+        **asdict(parameters),
+    )
+    booster = ranker.fit(filled).get_booster()
+    return Ranker(bytes(booster.save_raw("json")).decode(), features)
+
+
+def score(features: DataFrame, ranker: Ranker, name: str = "score") -> DataFrame:
+    """The frame with the column `name`, float: higher is better, comparable within a user only.
+
+    Raises ModelError when the frame lacks a feature of the ranker.
+    """
+    missing = [column for column in ranker.features if column not in features.columns]
+    if missing:
+        raise ModelError(f"the ranker needs the features {missing}; the frame has {features.columns}")
+    kept = [column for column in features.columns if column != name]
+
+    def predicted(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        booster = _booster(ranker.booster)
+        for batch in batches:
+            columns = [batch.column(column) for column in ranker.features]
+            matrix = np.column_stack([column.to_numpy(zero_copy_only=False) for column in columns]).astype(np.float32)
+            scores = booster.inplace_predict(matrix) if batch.num_rows else np.zeros(0, np.float32)
+            arrays = [*(batch.column(column) for column in kept), pa.array(scores, pa.float32())]
+            yield pa.RecordBatch.from_arrays(arrays, names=[*kept, name])
+
+    schema = features.select(*kept).withColumn(name, F.lit(0.0).cast("float")).schema
+    return features.select(*kept).mapInArrow(predicted, schema)
+
+
+@cache
+def _booster(text: str) -> Any:
+    """A booster of XGBoost's JSON, on one thread: Spark's tasks are the threads."""
+    from xgboost import Booster
+
+    booster = Booster(model_file=bytearray(text.encode()))
+    booster.set_param({"nthread": 1})
+    return booster

@@ -1,0 +1,207 @@
+"""The ranker's features: the one place that computes them, for training, for evaluation and for publishing.
+
+Everything is as of an instant: the frames handed in hold nothing at or after it. Prefixes say what a feature
+is of: i_ item, u_ user, x_ user and item; scorers' columns keep their names. What is not known is null, which
+the ranker takes as missing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import functions as F
+
+from features.affinity import item_keys
+from models.interactions import strength
+
+ITEM = (
+    "i_users7", "i_users30", "i_users90", "i_users", "i_lines30", "i_first30", "i_last_year", "i_trend", "i_new_share",
+    "i_age", "i_idle", "i_price", "i_repeat",
+)  # fmt: skip
+PAIR = (
+    "x_days", "x_times", "x_units", "x_amount", "x_idle", "x_age", "x_recent30", "x_recent90", "x_recent180",
+    "x_last_year", "x_gap", "x_due", "x_share", "x_recent_rank",
+)  # fmt: skip
+USER = (
+    "u_items", "u_days", "u_basket", "u_gap", "u_days90", "u_explores", "u_price", "u_price_spread", "u_recency",
+    "u_frequency", "u_monetary", "u_tenure", "u_r", "u_f", "u_m",
+)  # fmt: skip
+BOTH = ("seen", "repurchase_score", "repurchase_rank", "b_price_gap", "b_price_z", "b_due", "b_category", "b_brand",
+        "b_price_band")  # fmt: skip
+
+# One day with a repeat in ten says more than one in one: means are drawn to the overall mean by this many users.
+PRIOR_USERS = 10.0
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known before as_of. pairs: as `pairs` gives it. rfm, affinity: as features/ give them.
+    items: silver.items. as_of: the instant.
+    """
+
+    pairs: DataFrame
+    rfm: DataFrame
+    affinity: DataFrame
+    items: DataFrame
+    as_of: datetime
+
+
+def feature_names(scorers: tuple[str, ...]) -> tuple[str, ...]:
+    """The features in order, given the scorers' names."""
+    scored = tuple(f"{name}_{kind}" for name in scorers for kind in ("score", "rank"))
+    return (*scored, *BOTH, *PAIR, *ITEM, *USER)
+
+
+def feature_date(as_of: datetime) -> date:
+    """The first date that begins at or after the instant: day features as of it see all days that are handed in,
+    the last of which may be partial.
+    """
+    midnight = as_of.replace(hour=0, minute=0, second=0, microsecond=0)
+    return (midnight if midnight == as_of else midnight + timedelta(days=1)).date()
+
+
+def pairs(tiles: DataFrame, as_of: datetime) -> DataFrame:
+    """user_id, item_id, the PAIR features that need no other frame, and price (per unit, or null).
+
+    tiles: user-item-day tiles of events before as_of. Ages are in days, to the second, by the latest event of a
+    day. Adds last_time, days and times, so that it serves as models.interactions.history does.
+    """
+    age = (F.lit(as_of).cast("double") - F.col("last_time").cast("double")) / 86400
+    wanted = tiles.withColumn("strength", strength()).where("strength > 0").withColumn("age", age)
+    found = wanted.groupBy("user_id", "item_id").agg(
+        F.count(F.lit(1)).cast("double").alias("x_days"),
+        F.sum("strength").alias("x_times"),
+        F.sum(F.coalesce("units", F.lit(0.0))).alias("x_units"),
+        F.sum(F.coalesce("amount", F.lit(0.0))).alias("x_amount"),
+        F.min("age").alias("x_idle"),
+        F.max("age").alias("x_age"),
+        *(F.sum(F.pow(F.lit(0.5), F.col("age") / days)).alias(f"x_recent{days}") for days in (30, 90, 180)),
+        F.sum(F.when(F.col("age").between(305, 366), 1.0).otherwise(0.0)).alias("x_last_year"),
+        F.sum(F.when(F.col("age") <= 30, F.col("strength")).otherwise(0.0)).alias("lines30"),
+        F.max("last_time").alias("last_time"),
+    )
+    gap = F.when(F.col("x_days") > 1, (F.col("x_age") - F.col("x_idle")) / (F.col("x_days") - 1))
+    order = Window.partitionBy("user_id").orderBy(F.desc("x_recent180"), "item_id")
+    return (
+        found.withColumn("x_gap", gap)
+        .withColumn("x_recent_rank", F.row_number().over(order))
+        .withColumn("x_due", F.try_divide("x_idle", "x_gap"))
+        .withColumn(
+            "price", F.when((F.col("x_units") > 0) & (F.col("x_amount") > 0), F.col("x_amount") / F.col("x_units"))
+        )
+        .withColumn("days", F.col("x_days"))
+        .withColumn("times", F.col("x_times"))
+    )
+
+
+def item_features(pairs: DataFrame) -> DataFrame:
+    """item_id and the ITEM features. i_first30: users who wanted it for the first time in the last 30 days;
+    i_repeat: share of its users who came back, drawn to the overall share.
+    """
+    prior = pairs.agg(F.avg(F.when(F.col("x_days") > 1, 1.0).otherwise(0.0)).alias("prior"))
+
+    def users(condition: Column) -> Column:
+        return F.count(F.when(condition, 1)).cast("double")
+
+    counted = pairs.groupBy("item_id").agg(
+        *(users(F.col("x_idle") <= days).alias(f"i_users{days}") for days in (7, 30, 90)),
+        F.count(F.lit(1)).cast("double").alias("i_users"),
+        F.sum("lines30").alias("i_lines30"),
+        users(F.col("x_age") <= 30).alias("i_first30"),
+        users(F.col("x_last_year") > 0).alias("i_last_year"),
+        F.max("x_age").alias("i_age"),
+        F.min("x_idle").alias("i_idle"),
+        F.log(F.percentile("price", F.lit(0.5))).alias("i_price"),
+        users(F.col("x_days") > 1).alias("again"),
+    )
+    return counted.crossJoin(F.broadcast(prior)).select(
+        "*",
+        ((F.col("i_users30") + 1) / (F.col("i_users90") / 3 + 1)).alias("i_trend"),
+        ((F.col("i_first30") + 1) / (F.col("i_users30") + 2)).alias("i_new_share"),
+        ((F.col("again") + PRIOR_USERS * F.col("prior")) / (F.col("i_users") + PRIOR_USERS)).alias("i_repeat"),
+    ).select("item_id", *ITEM)  # fmt: skip
+
+
+def user_features(pairs: DataFrame, rfm: DataFrame) -> DataFrame:
+    """user_id and the USER features. u_explores: share of the user's item-days that were a first; u_gap: mean days
+    between orders. Users of pairs without RFM (they rate, but do not buy) have nulls there.
+    """
+    priced = F.log("price")
+    own = pairs.groupBy("user_id").agg(
+        F.count(F.lit(1)).cast("double").alias("u_items"),
+        F.sum("x_days").alias("u_days"),
+        F.sum("x_recent90").alias("u_days90"),
+        F.try_divide(F.count(F.lit(1)), F.sum("x_days")).alias("u_explores"),
+        F.avg(priced).alias("u_price"),
+        F.stddev_pop(priced).alias("u_price_spread"),
+    )
+    known = rfm.select(
+        "user_id",
+        F.col("recency").cast("double").alias("u_recency"),
+        F.col("frequency").cast("double").alias("u_frequency"),
+        F.log1p(F.greatest("monetary", F.lit(0.0))).alias("u_monetary"),
+        F.col("tenure").cast("double").alias("u_tenure"),
+        *(F.col(name).cast("double").alias(f"u_{name}") for name in ("r", "f", "m")),
+    )
+    between = (F.col("u_tenure") - F.col("u_recency")) / F.greatest(F.col("u_frequency") - 1, F.lit(1.0))
+    return (
+        own.join(known, "user_id", "left")
+        .withColumn("u_basket", F.try_divide("u_days", "u_frequency"))
+        .withColumn("u_gap", between)
+        .select("user_id", *USER)
+    )
+
+
+def affinities(affinity: DataFrame) -> DataFrame:
+    """user_id, shares: map from "dimension|key" to the share, of the dimensions that items have."""
+    wanted = affinity.where(F.col("dimension").isin("category", "brand", "price_band"))
+    entry = F.struct(F.concat_ws("|", "dimension", "key"), "share")
+    return wanted.groupBy("user_id").agg(F.map_from_entries(F.collect_list(entry)).alias("shares"))
+
+
+def ranking_features(candidates: DataFrame, own: DataFrame, facts: Facts, scorers: tuple[str, ...]) -> DataFrame:
+    """The candidates with all features as floats: user_id, item_id and feature_names(scorers). Keys as before.
+
+    candidates: as models.candidates gives them. own: as models.repurchase gives it.
+    """
+    items = item_features(facts.pairs).join(_keys(facts.items), "item_id", "left")
+    users = user_features(facts.pairs, facts.rfm).join(affinities(facts.affinity), "user_id", "left")
+    x = facts.pairs.drop("price", "days", "times", "last_time", "lines30")
+    joined = (
+        candidates.join(x.join(own, ["user_id", "item_id"], "left"), ["user_id", "item_id"], "left")
+        .join(F.broadcast(items), "item_id", "left")
+        .join(users, "user_id", "left")
+    )
+    gap = F.col("i_price") - F.col("u_price")
+    shares = {
+        f"b_{dimension}": F.when(
+            F.col(f"key_{dimension}").isNotNull() & F.col("shares").isNotNull(),
+            F.coalesce(F.element_at("shares", F.concat(F.lit(f"{dimension}|"), F.col(f"key_{dimension}"))), F.lit(0.0)),
+        )
+        for dimension in ("category", "brand", "price_band")
+    }
+    full = joined.withColumns(
+        {
+            "x_share": F.try_divide("x_days", "u_frequency"),
+            "b_price_gap": gap,
+            "b_price_z": gap / (F.col("u_price_spread") + 0.3),
+            "b_due": F.col("x_idle") / (F.col("u_gap") + 1),
+            **shares,
+        }
+    )
+    return full.select(
+        "user_id", "item_id", *(F.col(name).cast("float").alias(name) for name in feature_names(scorers))
+    )
+
+
+def _keys(items: DataFrame) -> DataFrame:
+    """item_id, key_category, key_brand, key_price_band: each item's key in a dimension, or null."""
+
+    def key(dimension: str) -> Column:
+        return F.get(F.filter("keys", lambda entry: entry["dimension"] == dimension), F.lit(0))["key"]
+
+    return item_keys(items).select(
+        "item_id", *(key(dimension).alias(f"key_{dimension}") for dimension in ("category", "brand", "price_band"))
+    )

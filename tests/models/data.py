@@ -1,0 +1,71 @@
+"""Small frames that look like the lake's."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from pyspark.sql import DataFrame, SparkSession
+
+from lake.tables import EVENTS, ITEMS, USER_ITEM_DAY, Table
+
+AS_OF = datetime(2020, 6, 1, tzinfo=UTC)
+
+
+def table_frame(spark: SparkSession, table: Table, rows: list[dict[str, Any]]) -> DataFrame:
+    """Rows of a table's contract; what a row does not name is null."""
+    return spark.createDataFrame([tuple(row.get(name) for name in table.names) for row in rows], table.schema)
+
+
+def tile_frame(spark: SparkSession, rows: list[tuple[str, str, int, int]]) -> DataFrame:
+    """gold.user_item_day of (user, item, days before AS_OF, purchases)."""
+    return table_frame(
+        spark,
+        USER_ITEM_DAY,
+        [
+            {
+                "user_id": user,
+                "item_id": item,
+                "event_date": (AS_OF - timedelta(days=days)).date(),
+                "last_time": AS_OF - timedelta(days=days),
+                "purchases": purchases,
+                "views": 1,
+                "units": float(purchases),
+                "amount": 2.0 * purchases,
+            }
+            for user, item, days, purchases in rows
+        ],
+    )
+
+
+def purchases(spark: SparkSession, rows: list[tuple[str, str, float]]) -> DataFrame:
+    """silver.events: purchases of (user, item, days before AS_OF), one order a user and instant."""
+    events = []
+    for number, (user, item, days) in enumerate(rows):
+        time = AS_OF - timedelta(days=days)
+        events.append(
+            {
+                "event_id": f"e{number}",
+                "user_id": user,
+                "user_bucket": 0,
+                "item_id": item,
+                "event_type": "purchase",
+                "event_time": time,
+                "event_date": time.date(),
+                "session_id": f"{user}-{days}",
+                "order_id": f"{user}-{days}",
+                "quantity": 1.0,
+                "amount": 2.0,
+                "currency": "EUR",
+                "device": "web",
+                "country": "GB",
+                "source": "test",
+                "is_bot": False,
+            }
+        )
+    return table_frame(spark, EVENTS, events)
+
+
+def item_frame(spark: SparkSession, rows: list[dict[str, Any]]) -> DataFrame:
+    """silver.items."""
+    return table_frame(spark, ITEMS, rows)

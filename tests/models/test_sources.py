@@ -1,0 +1,184 @@
+"""Sources of candidates on data whose right answer is known."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse as sp
+from pyspark.sql import DataFrame, SparkSession
+
+from lake.errors import ModelError
+from models.als import AlsParameters, Factors, fit_als, item_matrix
+from models.candidates import Catalogue, candidates, catalogue, profiles
+from models.content import content
+from models.neighbours import SHRINK, neighbours
+from models.popularity import popularity, popularity_by, top
+from models.repurchase import repurchase
+from models.scorers import FactorScorer, NeighbourScorer, PopularityScorer, Scorer
+from tests.models.data import AS_OF, tile_frame
+
+SIZE = 10
+
+
+@pytest.fixture(scope="module")
+def checkerboard(spark: SparkSession) -> DataFrame:
+    """Even users like even items and odd users odd ones; everybody's item of the same number is withheld."""
+    rows = [
+        (f"u{user:02d}", f"i{item:02d}", 1.0, AS_OF - timedelta(days=item + 1), 1.0)
+        for user in range(SIZE)
+        for item in range(SIZE)
+        if user % 2 == item % 2 and user != item
+    ]
+    schema = "user_id string, item_id string, times double, last_time timestamp, weight double"
+    return spark.createDataFrame(rows, schema).persist()
+
+
+@pytest.fixture(scope="module")
+def board(checkerboard: DataFrame) -> Catalogue:
+    return catalogue(checkerboard)
+
+
+@pytest.fixture(scope="module")
+def factors(checkerboard: DataFrame) -> Factors:
+    fitted = fit_als(checkerboard, AlsParameters(rank=4, iterations=5, regularisation=0.01, alpha=10.0))
+    return Factors(fitted.users.persist(), fitted.items.persist())
+
+
+def _candidates(
+    history: DataFrame, users: DataFrame, board: Catalogue, factors: Factors, scorers: list[Scorer]
+) -> DataFrame:
+    own = history.sparkSession.createDataFrame([], "user_id string, item_id string")
+    profile = profiles(history, own, "weight", board).join(users, "user_id", "left_semi")
+    return candidates(profile.join(factors.users, "user_id", "left"), board, scorers)
+
+
+def _first_new(found: DataFrame, name: str) -> dict[str, str]:
+    return {row.user_id: row.item_id for row in found.where(f"NOT seen AND {name}_rank = 1").collect()}
+
+
+def test_als_and_neighbours_find_the_withheld_diagonal_of_a_checkerboard(
+    checkerboard: DataFrame, board: Catalogue, factors: Factors
+) -> None:
+    scorers: list[Scorer] = [
+        FactorScorer("als", 1, item_matrix(factors, board.ids)),
+        NeighbourScorer("neighbours", 1, neighbours(checkerboard, board)),
+    ]
+    found = _candidates(checkerboard, checkerboard.select("user_id"), board, factors, scorers).persist()
+    diagonal = {f"u{number:02d}": f"i{number:02d}" for number in range(SIZE)}
+    assert _first_new(found, "als") == diagonal
+    assert _first_new(found, "neighbours") == diagonal
+
+
+def test_one_user_gets_what_the_batch_gives_them(checkerboard: DataFrame, board: Catalogue, factors: Factors) -> None:
+    scorers: list[Scorer] = [FactorScorer("als", 3, item_matrix(factors, board.ids))]
+    everybody = _candidates(checkerboard, checkerboard.select("user_id"), board, factors, scorers)
+    one = checkerboard.select("user_id").where("user_id = 'u03'").distinct()
+    alone = _candidates(checkerboard, one, board, factors, scorers)
+    in_batch = everybody.where("user_id = 'u03'").orderBy("item_id").toPandas()
+    by_itself = alone.orderBy("item_id").toPandas()
+    # A product of one row and one of many add up in another order: the last bit may differ.
+    pd.testing.assert_frame_equal(in_batch, by_itself, rtol=1e-5)
+
+
+def test_two_fits_of_the_same_history_are_equal(checkerboard: DataFrame, board: Catalogue) -> None:
+    parameters = AlsParameters(rank=4, iterations=3)
+    one = item_matrix(fit_als(checkerboard, parameters), board.ids)
+    other = item_matrix(fit_als(checkerboard.repartition(3), parameters), board.ids)
+    np.testing.assert_array_equal(one, other)
+
+
+def test_als_refuses_an_empty_history_and_wrong_parameters(checkerboard: DataFrame) -> None:
+    with pytest.raises(ModelError, match="rank=0"):
+        fit_als(checkerboard, AlsParameters(rank=0))
+    with pytest.raises(ModelError, match="holds no purchase"):
+        fit_als(checkerboard.limit(0), AlsParameters())
+
+
+def test_candidates_are_the_exact_top_of_every_scorer_and_the_own_items(
+    spark: SparkSession, checkerboard: DataFrame, board: Catalogue
+) -> None:
+    matrix = np.random.default_rng(5).normal(size=(SIZE, 3)).astype(np.float32)
+    vector = [1.0, -0.5, 0.25]
+    users = spark.createDataFrame([("u00", vector)], "user_id string, vector array<float>")
+    own = spark.createDataFrame([("u00", "i04")], "user_id string, item_id string")
+    profile = profiles(checkerboard, own, "weight", board).join(users, "user_id")
+    counts = np.arange(SIZE, dtype=np.float32)
+    scorers: list[Scorer] = [FactorScorer("als", 2, matrix), PopularityScorer("popularity", 2, counts)]
+    found = {row.item_id: row for row in candidates(profile, board, scorers).collect()}
+    scores = matrix @ np.asarray(vector, dtype=np.float32)
+    # The catalogue is shorter than the longest list, so each scorer's best of all items are all items.
+    assert set(found) == set(board.ids)
+    assert {item for item, row in found.items() if row.seen} == {"i02", "i04", "i06", "i08"}
+    unseen = [number for number in range(SIZE) if not found[f"i{number:02d}"].seen]
+    best = sorted(unseen, key=lambda number: -scores[number])
+    assert [found[f"i{number:02d}"].als_rank for number in best] == list(range(1, len(best) + 1))
+    assert found["i09"].popularity_rank == 1 and found["i08"].popularity_rank == 1
+    assert found["i03"].als_score == pytest.approx(float(scores[3]))
+
+
+def test_a_user_without_a_vector_scores_zero(checkerboard: DataFrame, board: Catalogue, factors: Factors) -> None:
+    nobody = Factors(factors.users.where("user_id <> 'u01'"), factors.items)
+    scorers: list[Scorer] = [FactorScorer("als", 1, item_matrix(factors, board.ids))]
+    found = _candidates(checkerboard, checkerboard.select("user_id"), board, nobody, scorers)
+    assert found.where("user_id = 'u01' AND als_score <> 0").isEmpty()
+    assert not found.where("user_id = 'u02' AND als_score <> 0").isEmpty()
+
+
+def test_neighbour_similarity_is_the_shrunk_cosine(spark: SparkSession) -> None:
+    rows = [("u", "a"), ("u", "b"), ("v", "a"), ("v", "b"), ("w", "a"), ("w", "c")]
+    history = spark.createDataFrame(
+        [(*row, AS_OF) for row in rows], "user_id string, item_id string, last_time timestamp"
+    )
+    similar = neighbours(history, catalogue(history)).toarray()
+    assert similar[0, 1] == pytest.approx(2 / np.sqrt(3 * 2) * 2 / (2 + SHRINK))
+    assert similar[0, 2] == pytest.approx(1 / np.sqrt(3 * 1) * 1 / (1 + SHRINK))
+    assert similar[1, 2] == 0 and np.all(np.diag(similar) == 0)
+    np.testing.assert_allclose(similar, similar.T)
+
+
+def test_popularity_counts_users_of_the_window_and_breaks_ties_by_what_was_before(spark: SparkSession) -> None:
+    tiles = tile_frame(
+        spark,
+        [("u", "new", 1, 1), ("u", "new", 2, 1), ("v", "old", 40, 9), ("w", "old", 50, 9), ("v", "both", 40, 1),
+         ("u", "both", 29, 1), ("u", "only viewed", 1, 0)],
+    )  # fmt: skip
+    found = [(row.item_id, row.score) for row in top(popularity(tiles, AS_OF), 3).orderBy("rank").collect()]
+    assert found == [("both", 1.0), ("new", 1.0), ("old", 0.0)]
+
+
+def test_popularity_of_cohorts_counts_only_their_users(spark: SparkSession) -> None:
+    tiles = tile_frame(spark, [("u", "a", 1, 1), ("v", "b", 1, 1)])
+    cohorts = spark.createDataFrame(
+        [("u", "country", "GB"), ("v", "country", None), ("v", "segment", "Loyal")],
+        "user_id string, rung string, cohort string",
+    )
+    found = {(row.rung, row.cohort, row.item_id) for row in popularity_by(tiles, cohorts, AS_OF).collect()}
+    assert found == {("country", "GB", "a"), ("segment", "Loyal", "b")}
+
+
+def test_repurchase_orders_by_days_then_by_what_others_buy_now(spark: SparkSession) -> None:
+    history = spark.createDataFrame(
+        [("u", "often", 3), ("u", "once", 1), ("u", "once, popular", 1)], "user_id string, item_id string, days long"
+    )
+    popular = spark.createDataFrame([("once, popular", 5.0)], "item_id string, score double")
+    rows = repurchase(history, popular, 2).orderBy("repurchase_rank").collect()
+    assert [row.item_id for row in rows] == ["often", "once, popular"]
+
+
+def test_content_relates_items_by_words_category_and_brand(spark: SparkSession) -> None:
+    items = spark.createDataFrame(
+        [
+            ("a", "Red mug", ["HOME"], None),
+            ("b", "Blue MUG", ["HOME"], "X"),
+            ("c", "Шампунь", ["BATH"], None),
+            ("d", None, None, None),
+        ],
+        "item_id string, title string, category array<string>, brand string",
+    )
+    matrix = content(items, catalogue(items))
+    products = (matrix @ matrix.T).toarray()
+    assert products[0, 1] == pytest.approx(1.0) and products[0, 2] == 0 and products[3].sum() == 0
+    assert sp.issparse(matrix)
