@@ -31,19 +31,20 @@ VERDICT_ONLY = {"result_format": "BOOLEAN_ONLY"}
 COUNTS_ONLY = {"result_format": "BASIC", "partial_unexpected_count": 0, "exclude_unexpected_values": True}
 
 
-def gate(frame: DataFrame, table: str, settings: Settings, run_id: str) -> None:
+def gate(frame: DataFrame, table: str, settings: Settings, run_id: str, *, keep: int = KEPT_RESULTS) -> None:
     """Check that the frame keeps what the table promises, and record the verdict in Data Docs.
 
     frame: the rows about to be written, or just written; those columns that no rule looks at are not read.
+    keep: how many verdicts of the table Data Docs remembers.
 
     Raises ContractError that names the table, each broken rule with its count, and Data Docs.
     """
     suite = suite_of(table)
     with _quiet():
-        context = _context(settings.data_docs)
-        result = _validate(context, suite.view(frame), suite)
+        context = new_context(settings.data_docs)
+        result = evaluate(context, frame, suite)
         _raise_if_not_evaluated(result, table)
-        written = _document(context, result, suite, settings.data_docs, run_id)
+        written = _document(context, result, suite, settings.data_docs, run_id, keep)
     if not result.success:
         broken = "; ".join(_broken(item) for item in result.results if not item.success)
         where = settings.data_docs / "index.html" if written else "not written"
@@ -52,14 +53,14 @@ def gate(frame: DataFrame, table: str, settings: Settings, run_id: str) -> None:
         )
 
 
-def _validate(context: Any, frame: DataFrame, suite: Suite) -> Any:
-    """Run the suite; GX bundles all expectations about the same rows into one aggregate."""
+def evaluate(context: Any, frame: DataFrame, suite: Suite) -> Any:
+    """The validation result of the suite; GX bundles all expectations about the same rows into one aggregate."""
     from great_expectations.core import ExpectationSuite
 
     # GX would cache the frame unless told that it need not.
     source = context.data_sources.add_spark(name="spark", persist=False)
     batch_definition = source.add_dataframe_asset(name=suite.table).add_batch_definition_whole_dataframe("all")
-    batch = batch_definition.get_batch(batch_parameters={"dataframe": frame})
+    batch = batch_definition.get_batch(batch_parameters={"dataframe": suite.view(frame)})
     expectations = ExpectationSuite(name=suite.table, expectations=_expectations(suite))
     result = batch.validate(expectations, result_format=VERDICT_ONLY)
     return result if result.success else batch.validate(expectations, result_format=COUNTS_ONLY)
@@ -86,18 +87,18 @@ def _fault(info: Any) -> str | None:
     return messages[0].splitlines()[0][:300] if messages else None
 
 
-def _document(context: Any, result: Any, suite: Suite, folder: Path, run_id: str) -> bool:
+def _document(context: Any, result: Any, suite: Suite, folder: Path, run_id: str, keep: int) -> bool:
     """Add the verdict to the site. True when it was written: the verdict stands even if the disk is full."""
     try:
         with _alone(folder):
-            _write_site(context, result, suite, run_id)
+            _write_site(context, result, suite, run_id, keep)
         return True
     except OSError as error:
         say(f"Data Docs could not be written: {error.strerror or type(error).__name__}")
         return False
 
 
-def _write_site(context: Any, result: Any, suite: Suite, run_id: str) -> None:
+def _write_site(context: Any, result: Any, suite: Suite, run_id: str, keep: int) -> None:
     from great_expectations.core import ExpectationSuite
     from great_expectations.core.run_identifier import RunIdentifier
     from great_expectations.data_context.types.resource_identifiers import (
@@ -117,12 +118,12 @@ def _write_site(context: Any, result: Any, suite: Suite, run_id: str) -> None:
     store = context.validation_results_store
     store.set(key, result)
     mine = [known for known in store.list_keys() if known.expectation_suite_identifier == identifier]
-    for old in sorted(mine, key=lambda known: known.run_id.run_time)[:-KEPT_RESULTS]:
+    for old in sorted(mine, key=lambda known: known.run_id.run_time)[:-keep]:
         store.remove_key(old)
     context.build_data_docs(resource_identifiers=[identifier, key])
 
 
-def _context(folder: Path) -> Any:
+def new_context(folder: Path) -> Any:
     """A GX context that lives for one gate; its results and site stay in the folder."""
     import great_expectations
     from great_expectations.data_context.types.base import (

@@ -1,0 +1,136 @@
+"""Affinities: decay, weights, keys and shares, against examples worked out by hand."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from features.affinity import DIMENSIONS, KEYS_KEPT, PRICE_BANDS, affinity
+from lake.delta import conform
+from lake.tables import AFFINITY
+from tests.features.silver import by, items, user_days, user_item_days
+from tests.frames import assert_same_rows
+
+AS_OF = date(2026, 3, 1)
+
+CATALOGUE: tuple[dict[str, Any], ...] = (
+    {"item_id": "tea", "category": ["drinks", "hot", "leaf"], "brand": "Ahn", "price": 1.0},
+    {"item_id": "milk", "category": ["drinks"], "brand": None, "price": 2.0},
+    {"item_id": "pan", "category": ["kitchen", "pots"], "brand": "Ahn", "price": 30.0},
+    {"item_id": "knife", "category": ["kitchen", "knives"], "brand": "Bo", "price": 40.0},
+    {"item_id": "stove", "category": None, "brand": "", "price": 900.0},
+    {"item_id": "unpriced", "category": [], "brand": "Bo", "price": float("nan")},
+)
+
+
+def _ago(days: int) -> date:
+    return AS_OF - timedelta(days=days)
+
+
+@pytest.fixture(scope="module")
+def catalogue(spark: SparkSession) -> DataFrame:
+    return items(spark, *CATALOGUE).cache()
+
+
+@pytest.fixture(scope="module")
+def no_days(spark: SparkSession) -> DataFrame:
+    return user_days(spark, {"event_date": _ago(-1)})
+
+
+def test_a_score_halves_with_every_half_life(spark: SparkSession, catalogue: DataFrame, no_days: DataFrame) -> None:
+    tiles = user_item_days(
+        spark,
+        {"event_date": _ago(90), "purchases": 1},
+        {"event_date": _ago(180), "views": 2},
+        {"event_date": _ago(90), "item_id": "milk", "views": 1},
+    )
+    rows = by(conform(affinity(tiles, no_days, catalogue, AS_OF, 90), AFFINITY), "dimension", "key")
+    tea, milk = rows["category", "drinks > hot"], rows["category", "drinks"]
+    assert (tea["score"], tea["evidence"]) == (5 / 2 + 2 / 4, 3)
+    assert (milk["score"], milk["evidence"]) == (1 / 2, 1)
+    assert tea["share"] == pytest.approx(3 / 3.5)
+    assert rows["brand", "Ahn"]["share"] == 1.0, "an item without a brand takes no share of the brands"
+
+
+def test_items_are_told_apart_by_category_brand_and_quintile_of_price(
+    spark: SparkSession, catalogue: DataFrame, no_days: DataFrame
+) -> None:
+    names = [str(row["item_id"]) for row in CATALOGUE] + ["in no catalogue"]
+    tiles = user_item_days(
+        spark, *({"user_id": name, "item_id": name, "event_date": _ago(1), "views": 1} for name in names)
+    )
+    keys = {
+        (row["user_id"], row["dimension"]): row["key"] for row in affinity(tiles, no_days, catalogue, AS_OF).collect()
+    }
+    bands = {user: key for (user, dimension), key in keys.items() if dimension == "price_band"}
+    assert bands == dict(zip(("tea", "milk", "pan", "knife", "stove"), PRICE_BANDS, strict=True))
+    assert {user for user, dimension in keys if dimension == "brand"} == {"tea", "pan", "knife", "unpriced"}
+    assert keys["pan", "category"] == "kitchen > pots"
+    assert not any(user == "in no catalogue" for user, _ in keys)
+
+
+def test_what_is_returned_or_hidden_more_than_liked_is_no_affinity(
+    spark: SparkSession, catalogue: DataFrame, no_days: DataFrame
+) -> None:
+    tiles = user_item_days(
+        spark,
+        {"event_date": _ago(1), "purchases": 1, "returns": 1},
+        {"event_date": _ago(1), "item_id": "knife", "likes": 2, "hides": 1},
+        {"event_date": _ago(1), "item_id": "milk", "impressions": 9},
+    )
+    keys = by(affinity(tiles, no_days, catalogue, AS_OF), "dimension", "key")
+    assert {key for dimension, key in keys if dimension == "category"} == {"kitchen > knives"}
+
+
+def test_dayparts_and_devices_come_from_the_days_and_unknown_is_no_device(
+    spark: SparkSession, catalogue: DataFrame
+) -> None:
+    days = user_days(
+        spark,
+        {"event_date": _ago(90), "dayparts": {"night": 2.0, "evening": 4.0}, "devices": {"web": 5.0, "unknown": 1.0}},
+        {"event_date": _ago(180), "dayparts": {"night": 4.0}, "devices": {"web": 4.0}},
+    )
+    rows = by(affinity(user_item_days(spark, {"event_date": _ago(-1)}), days, catalogue, AS_OF), "dimension", "key")
+    assert {key: (row["score"], row["evidence"]) for key, row in rows.items()} == {
+        ("daypart", "night"): (2.0, 6), ("daypart", "evening"): (2.0, 4), ("device", "web"): (3.5, 9),
+    }  # fmt: skip
+    assert rows["daypart", "night"]["share"] == 0.5
+
+
+def test_of_many_keys_the_best_are_kept_and_shares_count_them_all(spark: SparkSession, no_days: DataFrame) -> None:
+    many = range(KEYS_KEPT + 10)
+    wide = items(spark, *({"item_id": str(n), "brand": f"brand {n:03}"} for n in many))
+    tiles = user_item_days(spark, *({"item_id": str(n), "event_date": _ago(1), "views": n + 1} for n in many))
+    kept = by(affinity(tiles, no_days, wide, AS_OF), "key")
+    assert set(kept) == {f"brand {n:03}" for n in many[10:]}
+    assert kept[f"brand {many[-1]:03}"]["share"] == pytest.approx(len(many) / sum(n + 1 for n in many))
+
+
+@examples(max_examples=2, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    st.lists(
+        st.tuples(st.sampled_from("ab"), st.sampled_from(["tea", "pan"]), st.integers(-3, 9)), min_size=1, max_size=8
+    )
+)
+def test_days_at_or_after_as_of_change_nothing(
+    spark: SparkSession, catalogue: DataFrame, history: list[tuple[str, str, int]]
+) -> None:
+    unique = {(user, item, days): None for user, item, days in history}
+    tiles = user_item_days(
+        spark,
+        *({"user_id": user, "item_id": item, "event_date": _ago(days), "views": 1} for user, item, days in unique),
+    )
+    days = user_days(
+        spark, *({"user_id": user, "event_date": _ago(ago), "devices": {"web": 1.0}} for user, _, ago in unique)
+    )
+    past = F.col("event_date") < F.lit(AS_OF)
+    everything = affinity(tiles, days, catalogue, AS_OF)
+    assert_same_rows(everything, affinity(tiles.filter(past), days.filter(past), catalogue, AS_OF))
+    assert {row.dimension for row in everything.select("dimension").collect()} <= set(DIMENSIONS)

@@ -1,0 +1,109 @@
+"""Day tiles, against examples worked out by hand."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from features.tiles import user_day, user_item_day
+from lake.delta import conform
+from lake.tables import USER_DAY, USER_ITEM_DAY
+from tests.features.silver import at, by, events
+from tests.frames import assert_same_rows
+
+FIRST, SECOND = date(2026, 3, 1), date(2026, 3, 2)
+
+
+def test_a_user_item_day_counts_each_kind_of_event_and_sums_what_was_bought(spark: SparkSession) -> None:
+    frame = events(
+        spark,
+        {"event_time": at("2026-03-01", 8), "event_type": "view", "dwell_ms": 700},
+        {"event_time": at("2026-03-01", 9), "event_type": "view", "dwell_ms": 300},
+        {"event_time": at("2026-03-01", 10), "quantity": 2.0, "amount": 0.1},
+        {"event_time": at("2026-03-01", 11), "quantity": 3.0, "amount": 0.2},
+        {"event_time": at("2026-03-01", 12), "event_type": "rate", "rating": 4.5},
+        {"event_time": at("2026-03-02"), "event_type": "hide"},
+        {"event_time": at("2026-03-02"), "event_type": "search", "item_id": None, "query": "tea"},
+    )
+    tiles = by(conform(user_item_day(frame), USER_ITEM_DAY), "item_id", "event_date")
+    assert set(tiles) == {("tea", FIRST), ("tea", SECOND)}
+    first = tiles["tea", FIRST]
+    assert (first["views"], first["purchases"], first["ratings"], first["hides"]) == (2, 2, 1, 0)
+    assert (first["units"], first["rating_sum"], first["dwell_ms"]) == (5.0, 4.5, 1000)
+    assert first["amount"] == 0.3  # a sum of doubles would be 0.30000000000000004
+    assert tiles["tea", SECOND]["hides"] == 1
+
+
+def test_every_return_is_counted_but_only_a_matched_one_takes_money_back(spark: SparkSession) -> None:
+    frame = events(
+        spark,
+        {"event_time": at("2026-03-01"), "amount": 30.0, "quantity": 3.0},
+        {"event_time": at("2026-03-01"), "event_type": "return", "amount": 10.0, "returned_event_id": "event-0"},
+        {"event_time": at("2026-03-01"), "event_type": "return", "amount": 99.0, "quantity": 9.0},
+    )
+    (item,) = user_item_day(frame).collect()
+    assert (item.returns, item.units_returned, item.amount_returned, item.amount) == (2, 1.0, 10.0, 30.0)
+    (day,) = user_day(frame).collect()
+    assert (day.amount, day.amount_returned, day.orders) == (30.0, 10.0, 1)
+
+
+def test_bots_leave_no_trace(spark: SparkSession) -> None:
+    frame = events(spark, {"event_time": at("2026-03-01"), "is_bot": True})
+    assert user_item_day(frame).isEmpty()
+    assert user_day(frame).isEmpty()
+
+
+def test_a_user_day_tells_when_on_what_and_where_the_user_was_active(spark: SparkSession) -> None:
+    frame = events(
+        spark,
+        {"event_time": at("2026-03-01", 5), "event_type": "view", "session_id": "a", "country": "FR"},
+        {"event_time": at("2026-03-01", 6), "event_type": "view", "session_id": "a", "device": "mobile"},
+        {"event_time": at("2026-03-01", 17), "event_type": "view", "session_id": "b", "country": "DE"},
+        {"event_time": at("2026-03-01", 18), "event_type": "view", "session_id": "b", "device": None},
+    )
+    (day,) = conform(user_day(frame), USER_DAY).collect()
+    assert day.dayparts == {"night": 1.0, "morning": 1.0, "afternoon": 1.0, "evening": 1.0}
+    assert day.devices == {"web": 2.0, "mobile": 1.0, "unknown": 1.0}
+    assert (day.events, day.sessions, day.orders, day.country) == (4, 2, 0, "DE")
+    assert day.last_purchase_time is None
+    assert day.amount == 0.0
+
+
+def test_an_order_counts_once_on_the_day_of_its_first_line(spark: SparkSession) -> None:
+    frame = events(
+        spark,
+        {"event_time": at("2026-03-01", 23), "order_id": "1"},
+        {"event_time": at("2026-03-02", 0), "order_id": "1"},
+        {"event_time": at("2026-03-02", 9), "order_id": "2"},
+        {"event_time": at("2026-03-02", 9), "order_id": "2", "source": "other shop"},
+        {"event_time": at("2026-03-02", 9), "order_id": "1", "user_id": "ben"},
+    )
+    orders = {key: row["orders"] for key, row in by(user_day(frame), "user_id", "event_date").items()}
+    assert orders == {("anna", FIRST): 1, ("anna", SECOND): 2, ("ben", SECOND): 1}
+
+
+def test_without_order_ids_the_purchases_of_a_session_are_an_order(spark: SparkSession) -> None:
+    sessions = ("a", "a", "b", None, None)
+    frame = events(spark, *({"event_time": at("2026-03-01"), "session_id": session} for session in sessions))
+    assert user_day(frame).first()["orders"] == 4
+
+
+def test_the_tiles_of_a_day_do_not_depend_on_other_days(spark: SparkSession) -> None:
+    """What lets a night rebuild its own days only: but for orders that began on the day before."""
+    rows = [
+        {"event_time": at("2026-03-01", 10), "order_id": "1", "amount": 0.1},
+        {"event_time": at("2026-03-02", 10), "order_id": "2", "amount": 0.2, "device": "mobile"},
+        {"event_time": at("2026-03-02", 11), "order_id": "2", "amount": 0.7, "item_id": "milk"},
+        {"event_time": at("2026-03-03", 10), "event_type": "view", "user_id": "ben"},
+    ]
+    frame = events(spark, *rows)
+    of_second = F.col("event_date") == F.lit(SECOND)
+    for make, table in ((user_item_day, USER_ITEM_DAY), (user_day, USER_DAY)):
+        alone = conform(make(frame.filter(of_second)), table)
+        among = conform(make(frame).filter(of_second), table)
+        if table is USER_DAY:  # maps have no order
+            maps = {name: F.to_json(name) for name in ("dayparts", "devices")}
+            alone, among = alone.withColumns(maps), among.withColumns(maps)
+        assert_same_rows(alone, among)
