@@ -25,6 +25,7 @@ from datetime import timedelta
 from airflow.sdk import DAG, CronPartitionTimetable
 
 from dags.assets import EVENTS, KEY_FORMAT
+from dags.nights import first_night
 from dags.params import PARAMS
 from dags.spark_job import SparkJob
 
@@ -34,6 +35,7 @@ with DAG(
     doc_md=__doc__,
     # The run at midnight is of the day before.
     schedule=CronPartitionTimetable("0 0 * * *", timezone="UTC", run_offset=-1, key_format=KEY_FORMAT),
+    start_date=first_night(),
     catchup=False,
     params=PARAMS,
     max_active_runs=1,

@@ -56,10 +56,9 @@ class AirflowApi:
         """Why Dag files could not be loaded."""
         return [error["stack_trace"] for error in self._get("importErrors")["import_errors"]]
 
-    def trigger(self, dag_id: str, partition_key: str | None = None, window: Window | None = None) -> str:
-        """Start a run for a partition, or for a window by params. Returns the run's id."""
-        conf = {"start": window.start.isoformat(), "end": window.end.isoformat()} if window else {}
-        body = {"logical_date": None, "partition_key": partition_key, "conf": conf}
+    def trigger(self, dag_id: str, partition_key: str | None = None, params: dict[str, str] | None = None) -> str:
+        """Start a run for a partition, or with params. Returns the run's id. Raises AirflowError for bad params."""
+        body = {"logical_date": None, "partition_key": partition_key, "conf": params or {}}
         return str(self._post(f"dags/{dag_id}/dagRuns", body)["dag_run_id"])
 
     def backfill(self, dag_id: str, window: Window) -> int:

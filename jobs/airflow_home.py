@@ -26,18 +26,21 @@ from lake.window import Window
 # A day's arrival runs through them in this order.
 DAGS = ("ingest_events", "build_features", "train_models", "publish_snapshots")
 USER = "admin"
+NEVER = "2999-01-01"
 
 
 class AirflowHome:
     """`with AirflowHome(settings) as airflow:` a scheduler that works on this installation.
 
-    port: of the web server; 0 takes a free one.
+    port: of the web server; 0 takes a free one. nightly: whether it starts the night of each real day by itself;
+    over old data such a night would publish a snapshot as of today.
     """
 
-    def __init__(self, settings: Settings, port: int = 0) -> None:
+    def __init__(self, settings: Settings, port: int = 0, *, nightly: bool = False) -> None:
         self.settings = settings
         self.folder = settings.home / "airflow"
         self.port = port
+        self.nightly = nightly
         self._service: Service | None = None
         self._api: AirflowApi | None = None
         self._asked: dict[str, str] = {}
@@ -57,6 +60,11 @@ class AirflowHome:
     def running(self) -> bool:
         """Whether it is up."""
         return self._service is not None and self._service.running
+
+    @property
+    def session(self) -> int | None:
+        """The session of all its processes; None when it is not up."""
+        return self._service.pid if self._service else None
 
     @property
     def api(self) -> AirflowApi:
@@ -93,6 +101,8 @@ class AirflowHome:
             "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(free_port()),
             # Someone waits: a task that became ready should not wait for the next turn of an idle loop.
             "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.5",
+            # The Dag files of an installation do not change while it runs; reading them costs seconds each time.
+            "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "600",
             "AIRFLOW_CONN_ATTUNE_SPARK": json.dumps(connection),
             "SPARK_CONF_DIR": str(conf),
             "SPARK_LOCAL_IP": "127.0.0.1",
@@ -105,7 +115,8 @@ class AirflowHome:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "ATTUNE_"))}
         # The settings as they are now, whichever way they came; the folder's attune.toml adds nothing to them.
         given = {f"ATTUNE_{name.upper()}": str(value) for name, value in self.settings if value is not None}
-        return kept | _common() | given | own
+        asked_only = {} if self.nightly else {"ATTUNE_FIRST_NIGHT": NEVER}
+        return kept | _common() | given | own | asked_only
 
     def start(self, seconds: float = 240) -> Self:
         """Start and wait until the scheduler works and knows all Dags.
@@ -152,12 +163,15 @@ class AirflowHome:
         self._asked[key] = self.api.trigger(DAGS[0], partition_key=key)
 
     def trigger_window(self, window: Window) -> None:
-        """The same for a longer window, in one job each; its partition is the window's last day."""
-        key = (window.end - timedelta(days=1)).isoformat()
-        self._asked[key] = self.api.trigger(DAGS[0], partition_key=key, window=window)
+        """The same for a longer window, in one job each; wait_for its last day."""
+        params = {"start": window.start.isoformat(), "end": window.end.isoformat()}
+        last = window.end - timedelta(days=1)
+        self._asked[last.isoformat()] = self.api.trigger(DAGS[0], params=params)
 
     def backfill(self, window: Window) -> None:
         """A run for each day of the window, one after another, as `airflow backfill create` does."""
+        for ordinal in range(window.start.toordinal(), window.end.toordinal()):
+            self._asked.pop(date.fromordinal(ordinal).isoformat(), None)
         self.api.backfill(DAGS[0], window)
 
     def wait_for(self, day: date, dag_id: str = DAGS[-1], timeout: float = 1800) -> None:
@@ -186,11 +200,11 @@ class AirflowHome:
         """The runs of this partition from the first Dag to `last`, each not older than the one before it."""
         chain: list[dict[str, Any]] = []
         for dag_id in DAGS[: DAGS.index(last) + 1]:
-            runs = self.api.runs(dag_id, key)
             if not chain and key in self._asked:
-                runs = [run for run in runs if run["dag_run_id"] == self._asked[key]]
-            if chain:
-                runs = [run for run in runs if run["queued_at"] >= chain[-1]["queued_at"]]
+                chain.append(self.api.run(dag_id, self._asked[key]))
+                continue
+            since = chain[-1]["queued_at"] if chain else ""
+            runs = [run for run in self.api.runs(dag_id, key) if run["queued_at"] >= since]
             if not runs:
                 break
             chain.append(runs[0])

@@ -18,16 +18,17 @@ from lake.settings import Settings
 AIRFLOW_PORT, MLFLOW_PORT = 8080, 5000
 
 
-def serve_ui(settings: Settings, airflow_port: int = 0, mlflow_port: int = 0) -> None:
+def serve_ui(settings: Settings, airflow_port: int = 0, mlflow_port: int = 0, *, nightly: bool = False) -> None:
     """Start both, say where they are, and end both on Ctrl-C or SIGTERM.
 
-    A port of 0 takes the usual one (8080, 5000), or a free one when that is taken.
+    A port of 0 takes the usual one (8080, 5000), or a free one when that is taken. nightly: whether
+    Airflow starts the night of each real day by itself.
     Raises SetupError, with the log's tail, when one of them does not start or ends by itself.
     """
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with ExitStack() as stack:
-            airflow = stack.enter_context(AirflowHome(settings, airflow_port or _usual(AIRFLOW_PORT)))
+            airflow = stack.enter_context(AirflowHome(settings, airflow_port or _usual(AIRFLOW_PORT), nightly=nightly))
             address, mlflow = settings.tracking_uri, None
             if not address.startswith("http"):
                 port = mlflow_port or _usual(MLFLOW_PORT)

@@ -46,6 +46,7 @@ def describe(dag):
         "max_active_runs": dag.max_active_runs,
         "timeout": dag.dagrun_timeout.total_seconds() if dag.dagrun_timeout else None,
         "catchup": dag.catchup,
+        "start_date": dag.start_date.isoformat() if dag.start_date else None,
         "params": {name: dag.params.get_param(name).schema for name in dag.params},
         "takes": [taken(dag, end) for end in json.loads(sys.argv[2])],
         "tasks": {
@@ -84,7 +85,11 @@ EXPECTED_TASKS = {
 def loaded(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What Airflow's loader finds in dags/."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
-    env = kept | {"AIRFLOW_HOME": str(tmp_path_factory.mktemp("airflow")), "PYTHONPATH": str(PROJECT)}
+    env = kept | {
+        "ATTUNE_FIRST_NIGHT": "2030-02-01",
+        "AIRFLOW_HOME": str(tmp_path_factory.mktemp("airflow")),
+        "PYTHONPATH": str(PROJECT),
+    }
     done = subprocess.run(
         [sys.executable, "-c", PROBE, str(PROJECT / "dags"), json.dumps(DATES + NO_DATES)],
         capture_output=True,
@@ -112,6 +117,7 @@ def test_the_first_dag_runs_at_midnight_for_the_day_before(loaded: dict[str, Any
     assert (first["timetable"], first["run_offset"]) == ("CronPartitionTimetable", -1)
     assert first["key_format"] == "%Y-%m-%d"
     assert first["catchup"] is False
+    assert first["start_date"] == "2030-02-01T00:00:00+00:00"
 
 
 def test_each_next_dag_listens_to_what_the_one_before_writes(loaded: dict[str, Any]) -> None:
