@@ -72,9 +72,7 @@ def standardise(
     unknown = F.col("_country_text").isNotNull() & F.col("country").isNull()
     named = (
         selected.join(F.broadcast(not_items.withColumn("_listed_no_item", F.lit(True))), "item_id", "left")
-        .withColumn(
-            "corrected", flags({"unknown_country": F.col("_country_text").isNotNull() & F.col("country").isNull()})
-        )
+        .withColumn("corrected", flags({"unknown_country": unknown}))
         .withColumn("currency", F.coalesce("currency", F.upper("_currency_text")))
         # The source's name keeps the event ids of two sources apart.
         .withColumn("event_id", F.concat_ws(":", "source", F.coalesce("event_id", "_natural_key")))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from dataclasses import asdict
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from lake import settings as settings_module
-from lake.console import emit_json, emit_table, err, say
+from lake.console import emit_json, emit_table, err, say, step
 from lake.errors import AttuneError, SettingError
 from lake.settings import Settings
 from lake.window import Window, parse_date
@@ -61,12 +62,17 @@ def demo(
 ) -> None:
     """Run the main job on real data: load, backfill, Airflow nights, train, publish; then show what came of it."""
     from jobs.demo import run_demo
+    from jobs.summary import show
 
-    run_demo(_settings(home, missing_consent, ask=True), source, path, nights, as_json=json)
+    summary = run_demo(_settings(home, missing_consent, ask=True), source, path, nights)
+    if json:
+        emit_json(summary.as_dict())
+    else:
+        show(summary)
 
 
-@app.command()
-def load(
+@app.command("load")
+def load_command(
     source: Annotated[str, typer.Argument(help="complete-journey, online-retail-ii, movielens-1m or files")],
     path: Annotated[list[Path] | None, typer.Option(help="File or folder of the source; may be given again.")] = None,
     mapping: Annotated[Path | None, typer.Option(help="For files: the TOML that describes them.")] = None,
@@ -77,22 +83,18 @@ def load(
     json: Json = False,
 ) -> None:
     """Put a source's files where ingest finds them, and register how to read them."""
-    from lake.sources import load_source
+    from lake.sources import KINDS, load
 
-    report = load_source(
-        source,
-        _settings(home),
-        paths=path or [],
-        mapping=mapping,
-        kind=kind,
-        start=parse_date(start) if start else None,
-        end=parse_date(end) if end else None,
-    )
+    kinds = [known for known in KINDS if known == kind]
+    if not kinds:
+        raise SettingError(f"got --kind {kind[:40]!r}; allowed: {', '.join(KINDS)}")
+    days = (parse_date(start) if start else None, parse_date(end) if end else None)
+    with step(f"loading {source}"):
+        report = load(source, _settings(home), path, mapping, *days, kind=kinds[0])
     if json:
-        emit_json(report.as_dict())
-    else:
-        for line in report.lines():
-            say(line)
+        emit_json(asdict(report))
+        return
+    say(str(report))
 
 
 @app.command()
@@ -180,9 +182,10 @@ def rollback(
     home: Home = None,
 ) -> None:
     """Let readers return to an earlier snapshot. The next publish is held until `attune release`."""
-    from serving.pointer import rollback as roll_back
+    from serving.switch import rollback as roll_back
 
-    say(f"published again: {roll_back(_settings(home), to, reason)}; publishing is held until: attune release")
+    row = roll_back(_settings(home), to, reason=reason)
+    say(f"published again: {row.snapshot_id} as of {row.as_of}; the next publish is held until: attune release")
 
 
 @app.command()
@@ -191,9 +194,9 @@ def release(
     home: Home = None,
 ) -> None:
     """Allow publishing again after a rollback."""
-    from serving.pointer import release as let_go
+    from serving.switch import release as let_go
 
-    say(f"released: {let_go(_settings(home), reason)}")
+    say(f"released; published is {let_go(_settings(home), reason=reason).snapshot_id}")
 
 
 @app.command()

@@ -118,4 +118,5 @@ def rows_by_file(spark: SparkSession, settings: Settings, table: Table, files: l
 
 def _window_date(mapping: Mapping, logical: Column) -> Column:
     day = F.to_date(event_time_expression(mapping))
-    return F.when(day.between(F.lit(EARLIEST), logical), day).otherwise(logical)
+    # A day that has begun is possible, also when it is after the window: its own run will take the row.
+    return F.when(day.between(F.lit(EARLIEST), F.to_date("_received_at")), day).otherwise(logical)
