@@ -68,20 +68,25 @@ def _write(path: Path, target: Path, days: Days) -> int:
         except ValueError:
             return None
 
-    if days.all:
-        first = last = None
-    else:
-        known = [day for row in lines(path) if len(row) > position and (day := day_of(row[position]))]
-        first, last = min(known, default=None), max(known, default=None)
-    count = 0
+    first = last = None
+    count = unreadable = 0
     with target.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header)
         for row in rows:
-            day = (day_of(row[position]) if len(row) > position else None) or first
+            day = day_of(row[position]) if len(row) > position else None
+            if day is not None:
+                first, last = min(first or day, day), max(last or day, day)
+            else:
+                unreadable += 1
             if days.all or (day is not None and days.hold(day)):
                 writer.writerow(row)
                 count += 1
+        if unreadable and not days.all and (first is None or days.hold(first)):
+            for row in lines(path):
+                if (len(row) <= position or day_of(row[position]) is None) and row != header:
+                    writer.writerow(row)
+                    count += 1
     if not count:
         raise no_events(NAME, days, first, last)
     return count
