@@ -15,6 +15,8 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Self
 
+import psutil
+
 from jobs import spark_defaults
 from jobs.airflow_api import AirflowApi, AirflowError, TaskState
 from jobs.processes import PROJECT, Service, free_port, port_taken
@@ -182,33 +184,32 @@ class AirflowHome:
         """
         key = day.isoformat()
         deadline = time.monotonic() + timeout
+        left = list(DAGS[: DAGS.index(dag_id) + 1])
+        since = ""
         while time.monotonic() < deadline:
-            for run in self._chain(key, dag_id):
-                tasks = self.api.tasks(run["dag_id"], run["dag_run_id"])
+            run = self._run(left[0], key, since)
+            if run is not None:
+                tasks = self.api.tasks(left[0], run["dag_run_id"])
                 self._report(key, tasks)
                 if run["state"] == "failed":
-                    raise AirflowError(self._why(key, run["dag_id"], tasks))
-                if run["state"] == "success" and run["dag_id"] == dag_id:
-                    return
+                    raise AirflowError(self._why(key, left[0], tasks))
+                if run["state"] == "success":
+                    since = run["queued_at"]
+                    left.pop(0)
+                    if not left:
+                        return
+                    continue
             if not self.running:
                 raise AirflowError(f"Airflow has ended by itself; see the end of {self.log}")
             time.sleep(1)
         states = ", ".join(f"{name}: {state}" for (of, name), state in self._seen.items() if of == key) or "nothing ran"
         raise AirflowError(f"{key}: {dag_id} was not done within {timeout:.0f} s; {states}. See {self.url}")
 
-    def _chain(self, key: str, last: str) -> list[dict[str, Any]]:
-        """The runs of this partition from the first Dag to `last`, each not older than the one before it."""
-        chain: list[dict[str, Any]] = []
-        for dag_id in DAGS[: DAGS.index(last) + 1]:
-            if not chain and key in self._asked:
-                chain.append(self.api.run(dag_id, self._asked[key]))
-                continue
-            since = chain[-1]["queued_at"] if chain else ""
-            runs = [run for run in self.api.runs(dag_id, key) if run["queued_at"] >= since]
-            if not runs:
-                break
-            chain.append(runs[0])
-        return chain
+    def _run(self, dag_id: str, key: str, since: str) -> dict[str, Any] | None:
+        """The run of a Dag for this partition: the one that was asked for, or the latest one queued `since` then."""
+        if dag_id == DAGS[0] and key in self._asked:
+            return self.api.run(dag_id, self._asked[key])
+        return next((run for run in self.api.runs(dag_id, key) if run["queued_at"] >= since), None)
 
     def _report(self, key: str, tasks: list[TaskState]) -> None:
         for task in tasks:
@@ -241,8 +242,9 @@ class AirflowHome:
         """Two schedulers of one home would work on the same SQLite database."""
         try:
             pid = int(self._pid_file.read_text())
-            os.kill(pid, 0)
-        except (OSError, ValueError):
+            if "supervise.py" not in " ".join(psutil.Process(pid).cmdline()):
+                return
+        except (OSError, ValueError, psutil.Error):
             return
         raise SetupError(f"an Airflow of {self.settings.home} runs already (process {pid}); end it first: kill {pid}")
 
