@@ -23,7 +23,7 @@ from lake.tables import FALLBACKS, RECOMMENDATIONS
 from serving import checksum
 from serving.answer import Answer, Item, Rung
 from serving.bucket import USER_BUCKETS, user_bucket
-from serving.pointer import Snapshot, table_uri
+from serving.pointer import Snapshot, dataset_of, table_uri
 
 CACHED_BUCKETS = 32
 # The one cohort of the global rung.
@@ -143,7 +143,7 @@ class Opened:
         )
 
     def _dataset(self, root: str, name: str, version: int) -> ds.Dataset:
-        return self._guarded(name, lambda: DeltaTable(table_uri(root, name), version=version).to_pyarrow_dataset())
+        return self._guarded(name, lambda: dataset_of(DeltaTable(table_uri(root, name), version=version)))
 
     def _read(self, dataset: ds.Dataset, name: str, rows: pc.Expression | None) -> pa.Table:
         table = self._guarded(name, lambda: dataset.to_table(filter=rows))

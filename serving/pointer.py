@@ -12,12 +12,15 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import pyarrow as pa
 import pyarrow.dataset as ds
 from deltalake import CommitProperties, DeltaTable, Field, Schema, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.schema import PrimitiveType
+from pyarrow.fs import LocalFileSystem, SubTreeFileSystem
 
 from lake.errors import PublishError
 from lake.tables import SNAPSHOTS
@@ -101,13 +104,26 @@ def table_uri(root: str, name: str) -> str:
     return f"{root.rstrip('/')}/{name.replace('.', '/', 1)}"
 
 
+def dataset_of(table: DeltaTable) -> ds.Dataset:
+    """The rows of a table at its version, pruned by the log's statistics when they are filtered.
+
+    Local files are read by Arrow's own file system: delta-rs's is written in Python, and a thread of Arrow's that
+    still calls it while the interpreter shuts down aborts the process.
+    """
+    place = table.table_uri
+    if "://" in place and not place.startswith("file://"):
+        return table.to_pyarrow_dataset()
+    folder = url2pathname(urlsplit(place).path) if place.startswith("file://") else place
+    return table.to_pyarrow_dataset(filesystem=SubTreeFileSystem(folder, LocalFileSystem()))
+
+
 def read_log(root: str, *, recent: bool = False) -> Log:
     """The log, or its end that certainly holds the pointer if there is one."""
     uri = table_uri(root, SNAPSHOTS.name)
     if not DeltaTable.is_deltatable(uri):
         return Log(())
     table = DeltaTable(uri)
-    dataset = table.to_pyarrow_dataset()
+    dataset = dataset_of(table)
     if recent:
         last = max(pa.table(table.get_add_actions(flatten=True))["max.sequence"].to_pylist(), default=0)
         log = Log(_rows(dataset.to_table(filter=ds.field("sequence") > last - RECENT)), table)
@@ -162,7 +178,7 @@ def _create(root: str) -> DeltaTable:
         if not DeltaTable.is_deltatable(uri):
             raise
     table = DeltaTable(uri)
-    if table.to_pyarrow_dataset().count_rows():
+    if dataset_of(table).count_rows():
         raise LostRace("gold.snapshots got its first row from another writer; nothing was changed, run it again")
     return table
 

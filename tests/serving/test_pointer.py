@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from multiprocessing.synchronize import Barrier
@@ -46,7 +47,10 @@ def test_of_two_writers_that_read_the_same_log_the_second_loses(tmp_path: Path) 
     assert [(row.sequence, row.snapshot_id) for row in read_log(root).rows] == [(1, "a"), (2, "c")]
 
 
-def _race(root: str, racer: int, barrier: Barrier, results: Any) -> None:
+Outcomes = list[tuple[str, str]]
+
+
+def _race(root: str, racer: int, barrier: Barrier) -> Iterator[tuple[str, str]]:
     """Each round: read the log, wait for the others, try to move."""
     for number in range(ROUNDS):
         barrier.wait()
@@ -54,66 +58,81 @@ def _race(root: str, racer: int, barrier: Barrier, results: Any) -> None:
         barrier.wait()
         try:
             move(root, log, [_snapshot(f"{number}-{racer}")], f"run {racer}")
-            results.put((number, racer, "won"))
+            yield f"round {number}", "won"
         except LostRace:
-            results.put((number, racer, "lost"))
+            yield f"round {number}", "lost"
 
 
-def _put_same_date(root: str, racer: int, barrier: Barrier, results: Any) -> None:
+def _put_same_date(root: str, racer: int, barrier: Barrier) -> Iterator[tuple[str, str]]:
+    """All began before any was published."""
     start = read_log(root)
     barrier.wait()
     try:
-        results.put((0, racer, put(root, start, _snapshot(f"s{racer}"), f"run {racer}").snapshot_id))
+        yield "same date", put(root, start, _snapshot(f"s{racer}"), f"run {racer}").snapshot_id
     except Superseded:
-        results.put((0, racer, "superseded"))
+        yield "same date", "superseded"
 
 
-def _put_own_dates(root: str, racer: int, barrier: Barrier, results: Any) -> None:
+def _put_own_dates(root: str, racer: int, barrier: Barrier) -> Iterator[tuple[str, str]]:
+    """Each publishes its own dates, upwards."""
     barrier.wait()
     for number in range(ROUNDS):
         as_of = date(2018, 1, 1) + timedelta(days=number * RACERS + racer)
         try:
             put(root, read_log(root), _snapshot(f"{as_of}", as_of), f"run {racer}")
-            results.put((number, racer, "won"))
+            yield "own dates", "won"
         except Superseded:
-            results.put((number, racer, "superseded"))
+            yield "own dates", "superseded"
 
 
-def _run(target: Any, root: str) -> list[tuple[int, int, str]]:
+RACES = {"race": _race, "same": _put_same_date, "own": _put_own_dates}
+
+
+def _racer(root: str, racer: int, barrier: Barrier, results: Any) -> None:
+    """One process: all races, each in a lake of its own that nobody has written to."""
+    for name, race in RACES.items():
+        for outcome in race(f"{root}/{name}", racer, barrier):
+            results.put(outcome)
+
+
+@pytest.fixture(scope="module")
+def raced(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Outcomes]:
+    """The lakes after the races, and what each racer said."""
+    root = tmp_path_factory.mktemp("raced")
     context = multiprocessing.get_context("spawn")
     barrier, results = context.Barrier(RACERS), context.Queue()
-    racers = [context.Process(target=target, args=(root, racer, barrier, results)) for racer in range(RACERS)]
+    racers = [context.Process(target=_racer, args=(str(root), racer, barrier, results)) for racer in range(RACERS)]
     for racer in racers:
         racer.start()
+    outcomes = [results.get(timeout=240) for _ in range(RACERS * (2 * ROUNDS + 1))]
     for racer in racers:
-        racer.join(120)
+        racer.join(60)
     assert [racer.exitcode for racer in racers] == [0] * RACERS
-    found = []
-    while not results.empty():
-        found.append(results.get(timeout=10))
-    return found
+    return root, outcomes
 
 
-def test_racing_processes_get_one_winner_a_round_even_for_the_first_row(tmp_path: Path) -> None:
-    found = _run(_race, str(tmp_path))
+def test_racing_processes_get_one_winner_a_round_even_for_the_first_row(raced: tuple[Path, Outcomes]) -> None:
+    root, outcomes = raced
     for number in range(ROUNDS):
-        outcomes = sorted(outcome for round_, _, outcome in found if round_ == number)
-        assert outcomes == ["lost"] * (RACERS - 1) + ["won"]
-    assert [row.sequence for row in read_log(str(tmp_path)).rows] == list(range(1, ROUNDS + 1))
+        assert sorted(outcome for race, outcome in outcomes if race == f"round {number}") == [
+            *["lost"] * (RACERS - 1), "won",
+        ]  # fmt: skip
+    assert [row.sequence for row in read_log(f"{root}/race").rows] == list(range(1, ROUNDS + 1))
 
 
-def test_racing_publishes_of_one_date_give_one_pointer(tmp_path: Path) -> None:
-    found = _run(_put_same_date, str(tmp_path))
-    rows = read_log(str(tmp_path)).rows
+def test_racing_publishes_of_one_date_give_one_pointer(raced: tuple[Path, Outcomes]) -> None:
+    root, outcomes = raced
+    rows = read_log(f"{root}/same").rows
     assert len(rows) == 1
-    assert sorted(outcome for *_, outcome in found) == sorted([rows[0].snapshot_id] + ["superseded"] * (RACERS - 1))
+    found = [outcome for race, outcome in outcomes if race == "same date"]
+    assert sorted(found) == sorted([rows[0].snapshot_id, *["superseded"] * (RACERS - 1)])
 
 
-def test_racing_publishes_of_several_dates_end_at_the_newest_and_never_go_back(tmp_path: Path) -> None:
-    found = _run(_put_own_dates, str(tmp_path))
-    rows = read_log(str(tmp_path)).rows
+def test_racing_publishes_of_several_dates_end_at_the_newest_and_never_go_back(raced: tuple[Path, Outcomes]) -> None:
+    root, outcomes = raced
+    rows = read_log(f"{root}/own").rows
     assert [row.sequence for row in rows] == list(range(1, len(rows) + 1))
-    assert len(rows) == sum(outcome == "won" for *_, outcome in found)
+    assert len(rows) == outcomes.count(("own dates", "won"))
     dates = [row.as_of for row in rows]
     assert dates == sorted(dates)
     assert dates[-1] == date(2018, 1, 1) + timedelta(days=ROUNDS * RACERS - 1)

@@ -85,9 +85,10 @@ def test_spark_reads_the_log_with_the_types_of_its_contract(spark: SparkSession,
 def test_no_user_id_is_in_the_delta_log_or_a_file_name(published_once: Published) -> None:
     folder = published_once.settings.lake / "gold" / "recommendations"
     logs = "".join(file.read_text() for file in folder.glob("_delta_log/*.json"))
-    assert "ada" not in logs.replace("metadata", "").replace("Metadata", "")
-    assert "o'brien" not in logs
-    assert not [file for file in folder.rglob("*") if "ada" in file.name.replace("metadata", "")]
+    names = "".join(file.name for file in folder.rglob("*"))
+    # "ada" could be part of a random file name.
+    for user in (*USERS[1:], "listless"):
+        assert user not in logs + names
 
 
 def test_files_hold_ranges_of_buckets_sorted_by_bucket(spark: SparkSession, settings: Settings) -> None:
@@ -224,8 +225,8 @@ def _refuse(lists: DataFrame, cohorts: DataFrame) -> None:
     raise ContractError("refused")
 
 
-def test_a_file_changed_while_validating_is_noticed(spark: SparkSession, published: Published) -> None:
-    """The reader's checksum is over what is in the files, not over what was meant."""
+def test_a_changed_data_file_is_noticed(published: Published) -> None:
+    """Valid Parquet, the same number of rows, one country changed."""
     reader = SnapshotReader(published.settings.lake)
     tampered = _tamper(published.settings, reader.snapshot.recommendations_version)
     assert tampered == 1

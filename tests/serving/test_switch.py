@@ -71,6 +71,15 @@ def test_a_rollback_to_a_damaged_snapshot_is_refused(published: Published) -> No
     assert SnapshotReader(published.settings.lake).snapshot.snapshot_id == published.second
 
 
+def test_a_quick_rollback_still_needs_every_file(published: Published) -> None:
+    row = rollback(published.settings, reason="x", verify=False)
+    assert row.snapshot_id == published.first
+    for file in (published.settings.lake / "gold" / "recommendations").glob("*.parquet"):
+        file.unlink()
+    with pytest.raises(PublishError, match="the pointer was not moved"):
+        rollback(published.settings, published.second, reason="x", verify=False)
+
+
 def test_the_next_publish_is_held_until_a_person_releases_it(
     spark: SparkSession, published: Published, capsys: pytest.CaptureFixture[str]
 ) -> None:
