@@ -10,8 +10,8 @@ from lake.console import say
 from lake.errors import SourceError
 from lake.settings import Settings
 from lake.sources.bronze import Arrival, bronze_table
-from lake.sources.discovery import Batch, for_new_files, visible_files
-from lake.sources.ingestion import Outcome, ingest_batch
+from lake.sources.discovery import visible_files
+from lake.sources.ingestion import Outcome, ingest_new_files
 from lake.sources.mapping import Mapping
 
 TOLD = 20  # files named one by one; the rest is counted, and all are in ops.files
@@ -26,11 +26,7 @@ def run(context: Context) -> Report:
     arrival = Arrival(datetime.now(UTC), context.window.end - timedelta(days=1), context.run_id)
     outcomes: list[Outcome] = []
     for mapping in mappings:
-
-        def handle(batch: Batch, mapping: Mapping = mapping) -> None:
-            outcomes.extend(ingest_batch(context.spark, context.settings, mapping, batch, arrival))
-
-        for_new_files(context.spark, context.settings, mapping.name, handle)
+        outcomes += ingest_new_files(context.spark, context.settings, mapping, arrival)
     if not outcomes:
         return Report(skipped="no new file")
     _tell(outcomes)
@@ -52,7 +48,7 @@ def _landed(settings: Settings) -> list[Mapping]:
             f"no source is registered in {settings.sources}; run for example: attune load complete-journey, "
             "or attune load files --mapping my-shop.toml --path my-events.csv"
         )
-    found = [mapping for name, mapping in registered.items() if visible_files(settings.landing / name)]
+    found = [mapping for name, mapping in registered.items() if visible_files(settings.landing, name)]
     if not found:
         raise SourceError(
             f"nothing has landed in {settings.landing} for {', '.join(registered)}; run attune load, or put files "

@@ -84,27 +84,34 @@ def bronze_rows(
 
 
 def append_once(
-    rows: DataFrame, settings: Settings, table: Table, arrival: Arrival, once: tuple[str, int], bytes: int
+    rows: DataFrame, settings: Settings, table: Table, arrival: Arrival, once: tuple[str, int] | None, bytes: int
 ) -> None:
-    """Append in one commit, widening the table by new columns. A repeat of `once` (query, number) writes nothing.
+    """Append in one commit, which also makes the table or widens it by new columns.
+
+    A repeat of `once` (query, number) writes nothing.
 
     bytes: about how much is coming, which decides over how many files it is spread.
     """
-    delta.ensure(rows.sparkSession, settings, table)
     if bytes <= ONE_FILE:
         rows = rows.coalesce(1)
     elif bytes > SORTED:
         rows = rows.repartitionByRange(bytes // PIECE, "_window_date")
-    (
-        rows.sortWithinPartitions("_window_date")
+    comments = {item.name: {"comment": item.comment} for item in table.columns}
+    described = rows.select(*(F.col(f"`{name}`").alias(name, metadata=comments.get(name, {})) for name in rows.columns))
+    writer = (
+        described.sortWithinPartitions("_window_date")
         .write.format("delta")
         .mode("append")
         .option("mergeSchema", "true")
+        # The next three take effect when the table is made.
+        .option("delta.dataSkippingStatsColumns", ",".join(table.stats))
+        .option("delta.minReaderVersion", "1")
+        .option("delta.enableDeletionVectors", "false")
         .option("userMetadata", arrival.run_id)
-        .option("txnAppId", f"{once[0]}:{table.name}")
-        .option("txnVersion", once[1])
-        .save(str(delta.table_path(settings, table.name)))
     )
+    if once:
+        writer = writer.option("txnAppId", f"{once[0]}:{table.name}").option("txnVersion", once[1])
+    writer.save(str(delta.table_path(settings, table.name)))
 
 
 def rows_by_file(spark: SparkSession, settings: Settings, table: Table, files: list[str]) -> dict[str, tuple[int, int]]:

@@ -26,44 +26,47 @@ _SCHEMA = "path string, modificationTime timestamp, length long, content binary"
 
 @dataclass(frozen=True)
 class Batch:
-    """New files of a source, below its landing folder, in order; `query` and `number` are the same on a repeat."""
+    """Files of a source, relative to landing/, in order.
 
-    query: str
-    number: int
+    `query` and `number` are the same on a repeat; None where no query numbered the batch.
+    """
+
     paths: tuple[str, ...]
+    query: str = ""
+    number: int | None = None
 
 
-def visible_files(folder: Path) -> int:
-    """How many files lie below a folder whose names, and folders' names, begin with neither "." nor "_".
+def visible_files(landing: Path, source: str) -> list[str]:
+    """The files of a source, relative to landing/, whose names and folders' names begin with neither "." nor "_".
 
     Raises SourceError for a name with a colon, which Hadoop's file system cannot list.
     """
-    count = 0
-    for parent, folders, files in os.walk(folder):
+    found: list[str] = []
+    for parent, folders, files in os.walk(landing / source):
         folders[:] = [name for name in folders if not name.startswith((".", "_"))]
         names = [name for name in files if not name.startswith((".", "_"))]
         colon = [name for name in (*folders, *names) if ":" in name]
         if colon:
             raise SourceError(f"{Path(parent) / colon[0]}: a name with a colon cannot be read; rename it")
-        count += len(names)
-    return count
+        found += [(Path(parent) / name).relative_to(landing).as_posix() for name in names]
+    return sorted(found)
 
 
 def for_new_files(spark: SparkSession, settings: Settings, source: str, handle: Callable[[Batch], None]) -> None:
     """Call `handle` for each batch of files below landing/<source> that was not confirmed before.
 
-    A batch is confirmed when `handle` returns. Raises whatever `handle` raises; the batch then comes again.
+    A batch is confirmed when `handle` returns. Raises whatever `handle` raises; the batch then comes again. A file
+    without a byte is seen but not reported.
     """
-    landing = settings.landing / source
     checkpoint = settings.checkpoints / "ingest" / source
     raised: list[Exception] = []
 
     def on_batch(frame: DataFrame, number: int) -> None:
         rows = frame.select("path").collect()
-        paths = tuple(sorted(local_path(row.path).relative_to(landing).as_posix() for row in rows))
+        paths = tuple(sorted(local_path(row.path).relative_to(settings.landing).as_posix() for row in rows))
         query = json.loads((checkpoint / "metadata").read_text())["id"]
         try:
-            handle(Batch(query, number, paths))
+            handle(Batch(paths, query, number))
         except Exception as error:
             raised.append(error)
             raise
@@ -76,7 +79,7 @@ def for_new_files(spark: SparkSession, settings: Settings, source: str, handle: 
         .option("maxFilesPerTrigger", FILES_A_BATCH)
         # A file that is taken away after it was seen must not block the others for ever.
         .option("ignoreMissingFiles", "true")
-        .load(str(landing))
+        .load(str(settings.landing / source))
         .select("path")
     )
     query = (

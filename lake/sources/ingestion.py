@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 from lake import delta
 from lake.settings import Settings
 from lake.sources.bronze import Arrival, append_once, bronze_rows, bronze_table, rows_by_file
-from lake.sources.discovery import Batch
+from lake.sources.discovery import Batch, for_new_files, visible_files
 from lake.sources.inspection import Inspected, damaged, inspect
 from lake.sources.mapping import KINDS, Kind, Mapping
 from lake.sources.reading import nanoseconds_readable, with_json_keys
@@ -41,7 +41,8 @@ def ingest_batch(
     spark: SparkSession, settings: Settings, mapping: Mapping, batch: Batch, arrival: Arrival
 ) -> list[Outcome]:
     """Take in a batch. Returns what became of each file that was not noted before."""
-    paths = _not_noted(spark, settings, mapping.name, [f"{mapping.name}/{path}" for path in batch.paths])
+    seen = noted_files(spark, settings, mapping.name)
+    paths = [path for path in batch.paths if path not in seen]
     outcomes: list[Outcome] = []
     for kind in KINDS:
         mine = [path for path in paths if _kind(path) == kind]
@@ -50,6 +51,22 @@ def ingest_batch(
     done = {outcome.path for outcome in outcomes}
     outcomes += [_misplaced(settings, mapping, path) for path in paths if path not in done]
     _note(spark, settings, outcomes, batch, arrival)
+    return outcomes
+
+
+def ingest_new_files(spark: SparkSession, settings: Settings, mapping: Mapping, arrival: Arrival) -> list[Outcome]:
+    """Take in every file of a source that has not been. Returns what became of each."""
+    there = visible_files(settings.landing, mapping.name)
+    outcomes: list[Outcome] = []
+
+    def handle(batch: Batch) -> None:
+        outcomes.extend(ingest_batch(spark, settings, mapping, batch, arrival))
+
+    for_new_files(spark, settings, mapping.name, handle)
+    # The query passes over files that are empty when it lists them. None may be lost without a word.
+    left = sorted(set(there) - noted_files(spark, settings, mapping.name))
+    if left:
+        handle(Batch(tuple(path for path in left if (settings.landing / path).exists())))
     return outcomes
 
 
@@ -87,8 +104,9 @@ def _ingest_kind(
         good = with_json_keys(spark, settings.landing, section, good)
     refused = [file for file in (*found, *good) if file.refusal]
     good = [file for file in good if not file.refusal]
-    # A query that starts anew (its checkpoint was lost) sees all files again; its first batch asks the table itself.
-    known = rows_by_file(spark, settings, table, paths) if batch.number == 0 else {}
+    # A query that starts anew (its checkpoint was lost) sees all files again: its first batch asks the table itself,
+    # as does a batch without a number.
+    known = {} if batch.number else rows_by_file(spark, settings, table, paths)
     fresh = [file for file in good if _relative(settings, file) not in known]
     lost = _append(spark, settings, mapping, kind, fresh, batch, arrival) if fresh else []
     good = [file for file in good if file.path not in {bad.path for bad in lost}]
@@ -124,7 +142,7 @@ def _append(
             file.bytes * (4 if section.format == "parquet" or file.path.suffix == ".gz" else 1) for file in files
         )
         rows = bronze_rows(spark, settings, mapping, kind, files, arrival)
-        append_once(rows, settings, bronze_table(mapping, kind), arrival, (batch.query, batch.number), volume)
+        append_once(rows, settings, bronze_table(mapping, kind), arrival, _once(batch), volume)
 
     with nanoseconds_readable(spark):
         try:
@@ -145,13 +163,16 @@ def _relative(settings: Settings, file: Inspected) -> str:
     return file.path.relative_to(settings.landing).as_posix()
 
 
-def _not_noted(spark: SparkSession, settings: Settings, source: str, paths: list[str]) -> list[str]:
-    """The paths that ops.files does not know."""
-    if not paths or not delta.exists(spark, settings, FILES.name):
-        return paths
-    noted = delta.read(spark, settings, FILES.name).where((F.col("source") == source) & F.col("path").isin(paths))
-    known = {row.path for row in noted.select("path").collect()}
-    return [path for path in paths if path not in known]
+def _once(batch: Batch) -> tuple[str, int] | None:
+    return None if batch.number is None else (batch.query, batch.number)
+
+
+def noted_files(spark: SparkSession, settings: Settings, source: str) -> set[str]:
+    """The files of a source that ops.files knows, ingested or refused."""
+    if not delta.exists(spark, settings, FILES.name):
+        return set()
+    noted = delta.read(spark, settings, FILES.name).where(F.col("source") == source)
+    return {row.path for row in noted.select("path").collect()}
 
 
 def _note(spark: SparkSession, settings: Settings, outcomes: list[Outcome], batch: Batch, arrival: Arrival) -> None:
@@ -165,4 +186,6 @@ def _note(spark: SparkSession, settings: Settings, outcomes: list[Outcome], batc
         for item in outcomes
     ]  # fmt: skip
     frame = spark.createDataFrame(rows, FILES.schema).coalesce(1)
-    delta.append(frame, settings, FILES, arrival.run_id, once=(f"{batch.query}:{FILES.name}", batch.number))
+    numbered = _once(batch)
+    once = (f"{numbered[0]}:{FILES.name}", numbered[1]) if numbered else None
+    delta.append(frame, settings, FILES, arrival.run_id, once=once)
