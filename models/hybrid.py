@@ -15,16 +15,13 @@ from models.als import AlsParameters, Factors, fit_als, item_matrix
 from models.candidates import Catalogue, candidates, catalogue, profiles
 from models.content import content
 from models.metrics import LONGEST
-from models.neighbours import neighbours
 from models.popularity import counts_of, popularity
 from models.ranker import RankerParameters
-from models.ranking_features import Facts, pairs, ranking_features
+from models.ranking_features import Facts, feature_names, pairs, ranking_features
 from models.repurchase import repurchase
-from models.scorers import ContentScorer, FactorScorer, NeighbourScorer, PopularityScorer, Scorer
+from models.scorers import ContentScorer, FactorScorer, PopularityScorer, Scorer
 
-SCORERS = ("als", "neighbours", "popularity", "content")
-# Content helps to order what the others found; on its own it finds too little to nominate.
-SOURCES = ("repurchase", "als", "neighbours", "popularity")
+SOURCES = ("repurchase", "als", "popularity", "content")
 
 
 @dataclass(frozen=True)
@@ -42,7 +39,7 @@ class Parameters:
 
 @dataclass(frozen=True)
 class Sources:
-    """Everything fitted on the history before facts.as_of."""
+    """Everything fitted on the history before facts.as_of. held: persisted frames, for release()."""
 
     facts: Facts
     catalogue: Catalogue
@@ -50,6 +47,7 @@ class Sources:
     factors: Factors
     own: DataFrame
     popular: DataFrame
+    held: tuple[DataFrame, ...] = ()
 
 
 def fit_sources(
@@ -65,12 +63,11 @@ def fit_sources(
     factors = fit_als(history, parameters.als)
     scorers: list[Scorer] = [
         FactorScorer("als", parameters.take, item_matrix(factors, numbered.ids)),
-        NeighbourScorer("neighbours", parameters.take, neighbours(history, numbered)),
         PopularityScorer("popularity", parameters.take, counts_of(popular, numbered.ids)),
-        ContentScorer("content", 0, content(items, numbered)),
+        ContentScorer("content", parameters.take, content(items, numbered)),
     ]
     own = repurchase(history, popular, max(parameters.own, LONGEST))
-    return Sources(Facts(history, rfm, affinity, items, as_of), numbered, scorers, factors, own, popular)
+    return Sources(Facts(history, rfm, affinity, items, as_of), numbered, scorers, factors, own, popular, (history,))
 
 
 def candidate_features(sources: Sources, users: DataFrame, parameters: Parameters) -> DataFrame:
@@ -87,6 +84,12 @@ def candidate_features(sources: Sources, users: DataFrame, parameters: Parameter
     return ranking_features(found, sources.own, sources.facts, tuple(scorer.name for scorer in sources.scorers))
 
 
+def features(sources: Sources) -> tuple[str, ...]:
+    """The ranker's features, in order."""
+    return feature_names(tuple(scorer.name for scorer in sources.scorers))
+
+
 def release(sources: Sources) -> None:
-    """Let the persisted history go."""
-    sources.facts.pairs.unpersist()
+    """Let the persisted frames go."""
+    for frame in sources.held:
+        frame.unpersist()

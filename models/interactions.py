@@ -47,24 +47,3 @@ def strength() -> Column:
     for part in parts[1:]:
         total = total + F.coalesce(part, F.lit(0))
     return total.cast("double")
-
-
-def history(tiles: DataFrame) -> DataFrame:
-    """Each user's positives by item, from user-item-day tiles. Keys: user_id, item_id.
-
-    times: positive events. days: days with one. units, amount: purchased. first_date: the first such day.
-    last_time: the latest event of the last such day.
-    """
-    return (
-        tiles.withColumn("strength", strength())
-        .where("strength > 0")
-        .groupBy("user_id", "item_id")
-        .agg(
-            F.sum("strength").alias("times"),
-            F.count(F.lit(1)).alias("days"),
-            F.sum(F.coalesce("units", F.lit(0.0))).alias("units"),
-            F.sum(F.coalesce("amount", F.lit(0.0))).alias("amount"),
-            F.min("event_date").alias("first_date"),
-            F.max("last_time").alias("last_time"),
-        )
-    )

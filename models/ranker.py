@@ -6,8 +6,9 @@ Trained on what users went on to want in a window after the instant the features
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -20,13 +21,14 @@ from lake.errors import ModelError
 
 FORMAT = "attune-ranker/1"
 QUERIES_A_WORKER = 100
+QUERIES_A_UNIT_OF_WEIGHT = 100
 
 
 @dataclass(frozen=True)
 class RankerParameters:
     """XGBoost's own names and meanings."""
 
-    n_estimators: int = 200
+    n_estimators: int = 100
     learning_rate: float = 0.1
     max_depth: int = 6
     min_child_weight: float = 20.0
@@ -97,18 +99,22 @@ def fit_ranker(rows: DataFrame, features: tuple[str, ...], parameters: RankerPar
             "the ranker has nothing to learn from: no user went on to buy, like or rate well one of their candidates; "
             "at least a few users must be active both before and after the training cut"
         )
+    # With few queries no leaf would ever hold the weight that many afford, and every score would be the same.
+    least = min(parameters.min_child_weight, queries / QUERIES_A_UNIT_OF_WEIGHT)
     # A worker without rows would fail; few rows need no second one.
     workers = workers if queries >= QUERIES_A_WORKER * workers else 1
     # A fixed order within fixed partitions, so that the same rows give the same trees.
     placed = rows.repartition(workers, "query").sortWithinPartitions("query", "item_id")
     filled = placed.select("query", "label", *(F.coalesce(name, F.lit(float("nan"))).alias(name) for name in features))
+    logging.getLogger("XGBoost-PySpark").setLevel(logging.WARNING)
     ranker = SparkXGBRanker(
         features_col=list(features),
         label_col="label",
         qid_col="query",
         num_workers=workers,
         tree_method="hist",
-        **asdict(parameters),
+        verbosity=0,
+        **asdict(replace(parameters, min_child_weight=least)),
     )
     booster = ranker.fit(filled).get_booster()
     return Ranker(bytes(booster.save_raw("json")).decode(), features)

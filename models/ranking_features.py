@@ -16,22 +16,14 @@ from pyspark.sql import functions as F
 from features.affinity import item_keys
 from models.interactions import strength
 
-ITEM = (
-    "i_users7", "i_users30", "i_users90", "i_users", "i_lines30", "i_first30", "i_last_year", "i_trend", "i_new_share",
-    "i_age", "i_idle", "i_price", "i_repeat",
-)  # fmt: skip
+ITEM = ("i_users7", "i_users30", "i_users90", "i_first30", "i_age", "i_idle", "i_price", "i_repeat")
 PAIR = (
-    "x_days", "x_times", "x_units", "x_amount", "x_idle", "x_age", "x_recent30", "x_recent90", "x_recent180",
-    "x_last_year", "x_gap", "x_due", "x_share", "x_recent_rank",
+    "x_units", "x_amount", "x_idle", "x_recent90", "x_recent180", "x_recent_rank", "x_due", "x_share",
 )  # fmt: skip
-USER = (
-    "u_items", "u_days", "u_basket", "u_gap", "u_days90", "u_explores", "u_price", "u_price_spread", "u_recency",
-    "u_frequency", "u_monetary", "u_tenure", "u_r", "u_f", "u_m",
-)  # fmt: skip
-BOTH = ("seen", "repurchase_score", "repurchase_rank", "b_price_gap", "b_price_z", "b_due", "b_category", "b_brand",
-        "b_price_band")  # fmt: skip
+USER = ("u_items", "u_basket", "u_explores", "u_price", "u_recency", "u_frequency", "u_monetary", "u_r", "u_f", "u_m")
+BOTH = ("seen", "repurchase_score", "repurchase_rank", "b_price_gap", "b_category", "b_brand", "b_price_band")
 
-# One day with a repeat in ten says more than one in one: means are drawn to the overall mean by this many users.
+# Nine repeats of ten users say more than one of one: shares are drawn to the overall share by this many users.
 PRIOR_USERS = 10.0
 
 
@@ -66,33 +58,31 @@ def pairs(tiles: DataFrame, as_of: datetime) -> DataFrame:
     """user_id, item_id, the PAIR features that need no other frame, and price (per unit, or null).
 
     tiles: user-item-day tiles of events before as_of. Ages are in days, to the second, by the latest event of a
-    day. Adds last_time, days and times, so that it serves as models.interactions.history does.
+    day. Adds last_time, days and times, so that it serves the sources as their history, and bought (days with
+    a purchase) and last_bought (the last of them), for reasons.
     """
     age = (F.lit(as_of).cast("double") - F.col("last_time").cast("double")) / 86400
+    bought = F.coalesce(F.col("purchases") > 0, F.lit(False))
     wanted = tiles.withColumn("strength", strength()).where("strength > 0").withColumn("age", age)
     found = wanted.groupBy("user_id", "item_id").agg(
-        F.count(F.lit(1)).cast("double").alias("x_days"),
-        F.sum("strength").alias("x_times"),
+        F.count(F.lit(1)).cast("double").alias("days"),
+        F.sum("strength").alias("times"),
         F.sum(F.coalesce("units", F.lit(0.0))).alias("x_units"),
         F.sum(F.coalesce("amount", F.lit(0.0))).alias("x_amount"),
         F.min("age").alias("x_idle"),
         F.max("age").alias("x_age"),
-        *(F.sum(F.pow(F.lit(0.5), F.col("age") / days)).alias(f"x_recent{days}") for days in (30, 90, 180)),
-        F.sum(F.when(F.col("age").between(305, 366), 1.0).otherwise(0.0)).alias("x_last_year"),
-        F.sum(F.when(F.col("age") <= 30, F.col("strength")).otherwise(0.0)).alias("lines30"),
+        *(F.sum(F.pow(F.lit(0.5), F.col("age") / days)).alias(f"x_recent{days}") for days in (90, 180)),
         F.max("last_time").alias("last_time"),
+        F.count_if(bought).alias("bought"),
+        F.max(F.when(bought, F.col("event_date"))).alias("last_bought"),
     )
-    gap = F.when(F.col("x_days") > 1, (F.col("x_age") - F.col("x_idle")) / (F.col("x_days") - 1))
+    gap = F.when(F.col("days") > 1, (F.col("x_age") - F.col("x_idle")) / (F.col("days") - 1))
+    paid = (F.col("x_units") > 0) & (F.col("x_amount") > 0)
     order = Window.partitionBy("user_id").orderBy(F.desc("x_recent180"), "item_id")
     return (
-        found.withColumn("x_gap", gap)
-        .withColumn("x_recent_rank", F.row_number().over(order))
-        .withColumn("x_due", F.try_divide("x_idle", "x_gap"))
-        .withColumn(
-            "price", F.when((F.col("x_units") > 0) & (F.col("x_amount") > 0), F.col("x_amount") / F.col("x_units"))
-        )
-        .withColumn("days", F.col("x_days"))
-        .withColumn("times", F.col("x_times"))
+        found.withColumn("x_recent_rank", F.row_number().over(order))
+        .withColumn("x_due", F.try_divide(F.col("x_idle"), gap))
+        .withColumn("price", F.when(paid, F.col("x_amount") / F.col("x_units")))
     )
 
 
@@ -100,56 +90,45 @@ def item_features(pairs: DataFrame) -> DataFrame:
     """item_id and the ITEM features. i_first30: users who wanted it for the first time in the last 30 days;
     i_repeat: share of its users who came back, drawn to the overall share.
     """
-    prior = pairs.agg(F.avg(F.when(F.col("x_days") > 1, 1.0).otherwise(0.0)).alias("prior"))
+    prior = pairs.agg(F.avg(F.when(F.col("days") > 1, 1.0).otherwise(0.0)).alias("prior"))
 
     def users(condition: Column) -> Column:
         return F.count(F.when(condition, 1)).cast("double")
 
     counted = pairs.groupBy("item_id").agg(
         *(users(F.col("x_idle") <= days).alias(f"i_users{days}") for days in (7, 30, 90)),
-        F.count(F.lit(1)).cast("double").alias("i_users"),
-        F.sum("lines30").alias("i_lines30"),
+        F.count(F.lit(1)).cast("double").alias("users"),
         users(F.col("x_age") <= 30).alias("i_first30"),
-        users(F.col("x_last_year") > 0).alias("i_last_year"),
         F.max("x_age").alias("i_age"),
         F.min("x_idle").alias("i_idle"),
         F.log(F.percentile("price", F.lit(0.5))).alias("i_price"),
-        users(F.col("x_days") > 1).alias("again"),
+        users(F.col("days") > 1).alias("again"),
     )
-    return counted.crossJoin(F.broadcast(prior)).select(
-        "*",
-        ((F.col("i_users30") + 1) / (F.col("i_users90") / 3 + 1)).alias("i_trend"),
-        ((F.col("i_first30") + 1) / (F.col("i_users30") + 2)).alias("i_new_share"),
-        ((F.col("again") + PRIOR_USERS * F.col("prior")) / (F.col("i_users") + PRIOR_USERS)).alias("i_repeat"),
-    ).select("item_id", *ITEM)  # fmt: skip
+    repeat = (F.col("again") + PRIOR_USERS * F.col("prior")) / (F.col("users") + PRIOR_USERS)
+    return counted.crossJoin(F.broadcast(prior)).withColumn("i_repeat", repeat).select("item_id", *ITEM)
 
 
 def user_features(pairs: DataFrame, rfm: DataFrame) -> DataFrame:
-    """user_id and the USER features. u_explores: share of the user's item-days that were a first; u_gap: mean days
-    between orders. Users of pairs without RFM (they rate, but do not buy) have nulls there.
+    """user_id and the USER features. u_explores: share of the user's item-days that were a first. Users of pairs
+    without RFM (they rate, but do not buy) have nulls there.
     """
     priced = F.log("price")
     own = pairs.groupBy("user_id").agg(
         F.count(F.lit(1)).cast("double").alias("u_items"),
-        F.sum("x_days").alias("u_days"),
-        F.sum("x_recent90").alias("u_days90"),
-        F.try_divide(F.count(F.lit(1)), F.sum("x_days")).alias("u_explores"),
+        F.sum("days").alias("u_days"),
+        F.try_divide(F.count(F.lit(1)), F.sum("days")).alias("u_explores"),
         F.avg(priced).alias("u_price"),
-        F.stddev_pop(priced).alias("u_price_spread"),
     )
     known = rfm.select(
         "user_id",
         F.col("recency").cast("double").alias("u_recency"),
         F.col("frequency").cast("double").alias("u_frequency"),
         F.log1p(F.greatest("monetary", F.lit(0.0))).alias("u_monetary"),
-        F.col("tenure").cast("double").alias("u_tenure"),
         *(F.col(name).cast("double").alias(f"u_{name}") for name in ("r", "f", "m")),
     )
-    between = (F.col("u_tenure") - F.col("u_recency")) / F.greatest(F.col("u_frequency") - 1, F.lit(1.0))
     return (
         own.join(known, "user_id", "left")
         .withColumn("u_basket", F.try_divide("u_days", "u_frequency"))
-        .withColumn("u_gap", between)
         .select("user_id", *USER)
     )
 
@@ -168,7 +147,7 @@ def ranking_features(candidates: DataFrame, own: DataFrame, facts: Facts, scorer
     """
     items = item_features(facts.pairs).join(_keys(facts.items), "item_id", "left")
     users = user_features(facts.pairs, facts.rfm).join(affinities(facts.affinity), "user_id", "left")
-    x = facts.pairs.drop("price", "days", "times", "last_time", "lines30")
+    x = facts.pairs.select("user_id", "item_id", "days", *(name for name in PAIR if name != "x_share"))
     joined = (
         candidates.join(x.join(own, ["user_id", "item_id"], "left"), ["user_id", "item_id"], "left")
         .join(F.broadcast(items), "item_id", "left")
@@ -184,10 +163,8 @@ def ranking_features(candidates: DataFrame, own: DataFrame, facts: Facts, scorer
     }
     full = joined.withColumns(
         {
-            "x_share": F.try_divide("x_days", "u_frequency"),
+            "x_share": F.try_divide("days", "u_frequency"),
             "b_price_gap": gap,
-            "b_price_z": gap / (F.col("u_price_spread") + 0.3),
-            "b_due": F.col("x_idle") / (F.col("u_gap") + 1),
             **shares,
         }
     )
@@ -196,12 +173,13 @@ def ranking_features(candidates: DataFrame, own: DataFrame, facts: Facts, scorer
     )
 
 
+def key_of(dimension: str) -> Column:
+    """On features.affinity.item_keys: the item's key in a dimension, or null."""
+    return F.get(F.filter("keys", lambda entry: entry["dimension"] == dimension), F.lit(0))["key"]
+
+
 def _keys(items: DataFrame) -> DataFrame:
     """item_id, key_category, key_brand, key_price_band: each item's key in a dimension, or null."""
-
-    def key(dimension: str) -> Column:
-        return F.get(F.filter("keys", lambda entry: entry["dimension"] == dimension), F.lit(0))["key"]
-
     return item_keys(items).select(
-        "item_id", *(key(dimension).alias(f"key_{dimension}") for dimension in ("category", "brand", "price_band"))
+        "item_id", *(key_of(dimension).alias(f"key_{dimension}") for dimension in ("category", "brand", "price_band"))
     )

@@ -9,9 +9,9 @@ from pyspark.sql import functions as F
 def repurchase(history: DataFrame, popular: DataFrame, length: int) -> DataFrame:
     """Each user's own items by the days they were wanted on: user_id, item_id, repurchase_score, repurchase_rank.
 
-    history: as models.interactions.history gives it. popular: item_id, score, as models.popularity gives it;
-    it settles ties as a fraction below one, since among equals what others buy now is the likelier. The first
-    `length` of each user, ranked from 1.
+    history: user_id, item_id, days, as models.ranking_features.pairs gives it. popular: item_id, score, as
+    models.popularity gives it; it settles ties, as a fraction below one: most items were bought once, and among
+    them what others buy now is the likelier. The first `length` of each user, ranked from 1.
     """
     lately = F.coalesce("popular", F.lit(0.0))
     scored = history.join(popular.select("item_id", F.col("score").alias("popular")), "item_id", "left").select(

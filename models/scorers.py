@@ -51,20 +51,6 @@ class FactorScorer:
 
 
 @dataclass(frozen=True)
-class NeighbourScorer:
-    """The sum of similarities to the items in the profile. similar: csr of shape (items, items), row: the item
-    scored from, column: the item scored.
-    """
-
-    name: str
-    take: int
-    similar: sp.csr_matrix
-
-    def scores(self, users: UserBlock) -> np.ndarray:
-        return (users.profile @ self.similar).toarray().astype(np.float32)
-
-
-@dataclass(frozen=True)
 class PopularityScorer:
     """The same for everybody. counts: float32 of shape (items,)."""
 

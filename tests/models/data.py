@@ -69,3 +69,37 @@ def purchases(spark: SparkSession, rows: list[tuple[str, str, float]]) -> DataFr
 def item_frame(spark: SparkSession, rows: list[dict[str, Any]]) -> DataFrame:
     """silver.items."""
     return table_frame(spark, ITEMS, rows)
+
+
+def shop(spark: SparkSession, users: int = 50, weeks: int = 20) -> DataFrame:
+    """silver.events of a small shop: everybody buys a favourite every week and something of their kind every other.
+
+    There are two kinds of users and items, even and odd, so that there is something to learn.
+    """
+    rows = []
+    for user in range(users):
+        for week in range(weeks):
+            days = 7 * (weeks - week) - user % 7 - 0.25
+            rows.append((f"u{user:02d}", f"i{user % 10:02d}", days))
+            if week % 2:
+                rows.append((f"u{user:02d}", f"i{10 + user % 2 + 2 * ((user + week) % 10):02d}", days))
+    return purchases(spark, rows)
+
+
+def shop_items(spark: SparkSession) -> DataFrame:
+    """silver.items of the shop: even and odd items differ in category; i01 is sensitive, i02 is sold no longer."""
+    return item_frame(
+        spark,
+        [
+            {
+                "item_id": f"i{item:02d}",
+                "title": f"Item number {item} {'even' if item % 2 == 0 else 'odd'}",
+                "category": ["SHOP", "EVEN" if item % 2 == 0 else "ODD"],
+                "price": 1.0 + item,
+                "sensitive": item == 1,
+                "available_to": (AS_OF - timedelta(days=2)).date() if item == 2 else None,
+                "source": "test",
+            }
+            for item in range(30)
+        ],
+    )

@@ -14,10 +14,9 @@ from lake.errors import ModelError
 from models.als import AlsParameters, Factors, fit_als, item_matrix
 from models.candidates import Catalogue, candidates, catalogue, profiles
 from models.content import content
-from models.neighbours import SHRINK, neighbours
 from models.popularity import popularity, popularity_by, top
 from models.repurchase import repurchase
-from models.scorers import FactorScorer, NeighbourScorer, PopularityScorer, Scorer
+from models.scorers import FactorScorer, PopularityScorer, Scorer
 from tests.models.data import AS_OF, tile_frame
 
 SIZE = 10
@@ -59,17 +58,13 @@ def _first_new(found: DataFrame, name: str) -> dict[str, str]:
     return {row.user_id: row.item_id for row in found.where(f"NOT seen AND {name}_rank = 1").collect()}
 
 
-def test_als_and_neighbours_find_the_withheld_diagonal_of_a_checkerboard(
+def test_als_finds_the_withheld_diagonal_of_a_checkerboard(
     checkerboard: DataFrame, board: Catalogue, factors: Factors
 ) -> None:
-    scorers: list[Scorer] = [
-        FactorScorer("als", 1, item_matrix(factors, board.ids)),
-        NeighbourScorer("neighbours", 1, neighbours(checkerboard, board)),
-    ]
-    found = _candidates(checkerboard, checkerboard.select("user_id"), board, factors, scorers).persist()
+    scorers: list[Scorer] = [FactorScorer("als", 1, item_matrix(factors, board.ids))]
+    found = _candidates(checkerboard, checkerboard.select("user_id"), board, factors, scorers)
     diagonal = {f"u{number:02d}": f"i{number:02d}" for number in range(SIZE)}
     assert _first_new(found, "als") == diagonal
-    assert _first_new(found, "neighbours") == diagonal
 
 
 def test_one_user_gets_what_the_batch_gives_them(checkerboard: DataFrame, board: Catalogue, factors: Factors) -> None:
@@ -125,18 +120,6 @@ def test_a_user_without_a_vector_scores_zero(checkerboard: DataFrame, board: Cat
     found = _candidates(checkerboard, checkerboard.select("user_id"), board, nobody, scorers)
     assert found.where("user_id = 'u01' AND als_score <> 0").isEmpty()
     assert not found.where("user_id = 'u02' AND als_score <> 0").isEmpty()
-
-
-def test_neighbour_similarity_is_the_shrunk_cosine(spark: SparkSession) -> None:
-    rows = [("u", "a"), ("u", "b"), ("v", "a"), ("v", "b"), ("w", "a"), ("w", "c")]
-    history = spark.createDataFrame(
-        [(*row, AS_OF) for row in rows], "user_id string, item_id string, last_time timestamp"
-    )
-    similar = neighbours(history, catalogue(history)).toarray()
-    assert similar[0, 1] == pytest.approx(2 / np.sqrt(3 * 2) * 2 / (2 + SHRINK))
-    assert similar[0, 2] == pytest.approx(1 / np.sqrt(3 * 1) * 1 / (1 + SHRINK))
-    assert similar[1, 2] == 0 and np.all(np.diag(similar) == 0)
-    np.testing.assert_allclose(similar, similar.T)
 
 
 def test_popularity_counts_users_of_the_window_and_breaks_ties_by_what_was_before(spark: SparkSession) -> None:

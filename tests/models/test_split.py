@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pytest
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
 from lake.errors import ModelError
 from models.split import time_split, truth
@@ -14,7 +14,7 @@ from models.split import time_split, truth
 END = datetime(2020, 1, 11, tzinfo=UTC)
 
 
-def _positives(spark: SparkSession, seconds: list[int]):
+def _positives(spark: SparkSession, seconds: list[int]) -> DataFrame:
     rows = [(datetime.fromtimestamp(1577836800 + value, UTC),) for value in seconds]
     return spark.createDataFrame(rows, "event_time timestamp")
 

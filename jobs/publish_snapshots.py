@@ -1,0 +1,77 @@
+"""gold and the champion -> tonight's snapshot: refit the sources, rank, apply policy, gate, switch.
+
+The ranker is the champion's; what it ranks is fitted on everything before the window's end.
+"""
+
+from __future__ import annotations
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from expectations.gate import gate
+from features.consent import without_consent
+from jobs.job import Context, Report
+from jobs.train_models import registry, set_checkpoints
+from lake import delta
+from lake.console import step
+from lake.errors import ContractError, ModelError
+from lake.tables import AFFINITY, FALLBACKS, RECOMMENDATIONS, RFM, USER_ITEM_DAY
+from lake.window import Window
+from models import hybrid, tracking
+from models.hybrid import Parameters
+from models.snapshot import fallback_lists, personal_lists
+from serving.publish import publish
+
+
+def run(context: Context) -> Report:
+    """Publish as of the window's end. Raises ModelError without a champion, ContractError without features as of
+    then, and whatever the gate or publish raise; readers see the earlier snapshot until the very end.
+    """
+    settings, end = context.settings, context.window.end
+    missing = settings.consent_default()
+    where = registry(context)
+    champion = tracking.champion(where)
+    if champion is None:
+        raise ModelError(
+            f"there is no champion of {where.model} in {where.uri}; first: attune run train_models "
+            f"--start {context.window.start} --end {end}"
+        )
+    ranker = tracking.load_ranker(where, champion)
+    tiles = _table(context, USER_ITEM_DAY.name).where(F.col("event_date") < F.lit(end))
+    today = delta.in_window("as_of", Window.day(end))
+    rfm, affinity = _table(context, RFM.name).where(today), _table(context, AFFINITY.name).where(today)
+    if rfm.isEmpty():
+        raise ContractError(
+            f"{RFM.name} holds nothing as of {end}; first: attune run build_features "
+            f"--start {context.window.start} --end {end}"
+        )
+    items, profiles = _table(context, "silver.items"), _table(context, "silver.users")
+    refusing = without_consent(tiles.select("user_id"), _table(context, "silver.consents"), missing).persist()
+    consented = tiles.join(refusing, "user_id", "left_anti").persist()
+    set_checkpoints(context)
+    parameters = Parameters()
+    with step(f"fitting sources before {end}"):
+        sources = hybrid.fit_sources(consented, rfm, affinity, items, context.window.as_of, parameters)
+    length = settings.list_length
+    lists = personal_lists(sources, ranker, consented, profiles, refusing, length, parameters)
+    cohorts = fallback_lists(consented, rfm.join(refusing, "user_id", "left_anti"), items, context.window.as_of, length)
+
+    def check(recommendations: DataFrame, fallbacks: DataFrame) -> None:
+        gate(recommendations, RECOMMENDATIONS.name, settings, context.run_id)
+        gate(fallbacks, FALLBACKS.name, settings, context.run_id)
+
+    with step(f"ranking, gating and publishing with {champion}"):
+        snapshot = publish(
+            context.spark, settings, lists, cohorts, as_of=end, model_version=str(champion), run_id=context.run_id,
+            gate=check,
+        )  # fmt: skip
+    hybrid.release(sources)
+    for frame in (consented, refusing):
+        frame.unpersist()
+    return Report(
+        model_version=str(champion), details={"snapshot": snapshot, "model": str(champion), "as_of": str(end)}
+    )
+
+
+def _table(context: Context, name: str) -> DataFrame:
+    return delta.read(context.spark, context.settings, name)

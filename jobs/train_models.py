@@ -1,0 +1,161 @@
+"""silver -> MLflow: fit all sources, learn the ranker, judge everything on the last window, promote the better.
+
+Skips, without starting Spark, while the champion is younger than `train_every_days`; option force=true trains
+all the same. A model that does not beat the champion is kept as the challenger, with the reason.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from features.consent import consented_events
+from jobs.job import Context, Report
+from jobs.version import code_version
+from lake import delta
+from lake.console import say, step
+from lake.errors import ContractError
+from lake.tables import EVENTS
+from models import hybrid, tracking
+from models.hybrid import Parameters, Sources
+from models.interactions import before, positives
+from models.promotion import CHAMPION, HYBRID, Decision, decide
+from models.ranker import Ranker
+from models.report import children, figures, summary, table_rows
+from models.split import Split, time_split
+from models.tracking import Registry, Training, Version
+from models.training import Judged, Timings, fit_before, judge, learn
+
+# The tables a model depends on; their Delta versions go into the run.
+INPUTS = ("silver.events", "silver.items", "silver.consents")
+
+
+def registry(context: Context) -> Registry:
+    """Where the models of this home live: named by its registered sources."""
+    names = tuple(sorted(path.stem for path in context.settings.sources.glob("*.toml"))) or ("local",)
+    return Registry(context.settings.tracking_uri, names, context.settings.home / "mlartifacts")
+
+
+def run(context: Context) -> Report:
+    """Train as of the window's end. Raises ContractError without silver.events, ModelError with too little data."""
+    where = registry(context)
+    champion = tracking.champion(where)
+    if champion is not None and not _forced(context):
+        age = (context.window.end - champion.checked).days
+        if age < context.settings.train_every_days:
+            return Report(
+                skipped=f"champion {champion} is {age} days old; trains every {context.settings.train_every_days}",
+                model_version=str(champion),
+            )
+    return _train(context, where, champion)
+
+
+def _train(context: Context, where: Registry, champion: Version | None) -> Report:
+    parameters, timings = Parameters(), Timings()
+    events, items = _inputs(context)
+    set_checkpoints(context)
+    with step("splitting by time"), timings.stage("split"):
+        split = time_split(positives(events), context.window.as_of)
+    with step(f"fitting sources before {split.validation:%Y-%m-%d %H:%M}"), timings.stage("fit_validation"):
+        early = fit_before(events, items, split.validation, parameters)
+    with step("learning to rank"), timings.stage("rank"):
+        ranker = learn(events, early, split.test, parameters, _workers(context))
+    hybrid.release(early)
+    with step(f"fitting sources before {split.test:%Y-%m-%d %H:%M}"), timings.stage("fit_test"):
+        late = fit_before(events, items, split.test, parameters)
+    old = _old_ranker(where, champion, hybrid.features(late))
+    rankers = {HYBRID: ranker} | ({CHAMPION: old} if old else {})
+    with step("judging all models on the last window"), timings.stage("judge"):
+        judged = judge(events, late, split.end, rankers, parameters)
+    decision = decide(judged.replicates, hybrid.SOURCES, has_champion=old is not None)
+    with step("keeping the training in MLflow"), timings.stage("track"):
+        training = _training(context, split, judged, late, ranker, parameters, timings, decision)
+        challenger = tracking.log_training(where, training)
+        _settle(where, champion, challenger, decision)
+    hybrid.release(late)
+    judged.scored.unpersist()
+    say(f"{challenger}: {decision.reason}")
+    return Report(
+        model_version=str(challenger if decision.promote else champion),
+        details={
+            "experiment": where.experiment,
+            "model": str(challenger),
+            "promoted": decision.promote,
+            "decision": decision.reason,
+            "split": json.dumps(asdict(split), default=str),
+            "test_users": json.dumps(judged.replicates.users),
+            "metrics": json.dumps(table_rows(judged)),
+            "seconds": json.dumps({name: round(value, 1) for name, value in timings.items()}),
+        },
+    )
+
+
+def _inputs(context: Context) -> tuple[DataFrame, DataFrame]:
+    """Events of consenting people before the window's end, and items."""
+    settings, spark = context.settings, context.spark
+    missing = settings.consent_default()
+    if not delta.exists(spark, settings, EVENTS.name):
+        raise ContractError(
+            f"{EVENTS.name} was never written in {settings.home}; first: attune run clean_events "
+            f"--start {context.window.start} --end {context.window.end}"
+        )
+    past = delta.read(spark, settings, EVENTS.name).where(F.col("event_date") < F.lit(context.window.end))
+    people = before(past, context.window.as_of).where(~F.coalesce(F.col("is_bot"), F.lit(False)))
+    allowed = consented_events(people, delta.read(spark, settings, "silver.consents"), missing, context.window.as_of)
+    return allowed, delta.read(spark, settings, "silver.items")
+
+
+def _old_ranker(where: Registry, champion: Version | None, features: tuple[str, ...]) -> Ranker | None:
+    """The champion's ranker, when it can still be compared."""
+    if champion is None:
+        return None
+    old = tracking.load_ranker(where, champion)
+    unknown = sorted(set(old.features) - set(features))
+    if unknown:
+        say(f"champion {champion} ranks by features this code no longer has ({', '.join(unknown)}): not compared")
+        return None
+    return old
+
+
+def _settle(where: Registry, champion: Version | None, challenger: Version, decision: Decision) -> None:
+    if decision.promote:
+        tracking.promote(where, challenger, decision.reason)
+    elif champion is not None:
+        tracking.keep(where, champion, challenger, decision.reason)
+
+
+def _training(
+    context: Context, split: Split, judged: Judged, sources: Sources, ranker: Ranker, parameters: Parameters,
+    timings: Timings, decision: Decision,
+) -> Training:  # fmt: skip
+    versions = {name: delta.version(context.spark, context.settings, name) for name in INPUTS}
+    described = {f"split_{name}": value.isoformat() for name, value in asdict(split).items()}
+    return Training(
+        as_of=context.window.end,
+        parameters={**described, **{f"delta_{name}": value for name, value in versions.items()}, "own": parameters.own,
+                    "take": parameters.take, "half_life": parameters.half_life},
+        metrics={**summary(judged, HYBRID), **{f"seconds/{name}": value for name, value in timings.items()}},
+        tags={"git_commit": code_version(), "run_id": context.run_id, "decision": decision.reason[:4000]},
+        children=children(judged, parameters),
+        plots=figures(judged, sources),
+        tables={"metrics": table_rows(judged), "features": list(ranker.features)},
+        ranker=ranker,
+    )  # fmt: skip
+
+
+def set_checkpoints(context: Context) -> None:
+    """ALS cuts its lineage by checkpoints there."""
+    folder = context.settings.checkpoints / "als"
+    context.spark.sparkContext.setCheckpointDir(str(folder))
+
+
+def _workers(context: Context) -> int:
+    """Tasks that train trees together: two where there are cores for it."""
+    return max(1, min(2, context.spark.sparkContext.defaultParallelism))
+
+
+def _forced(context: Context) -> bool:
+    return context.options.get("force", "").lower() in ("true", "yes", "1")

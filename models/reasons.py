@@ -1,0 +1,62 @@
+"""Where an item comes from and why it is shown, in words that are true of the data."""
+
+from __future__ import annotations
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+# A category with this share of what a person did counts as one of their own.
+OFTEN = 0.1
+
+
+def source() -> Column:
+    """Of a candidate with features: repurchase for the user's own items, else the source that ranks it first."""
+    ranks = {name: F.col(f"{name}_rank") for name in ("als", "content", "popularity")}
+    first = F.least(*ranks.values())
+    found = F.when(F.col("seen") > 0, "repurchase")
+    for name, rank in ranks.items():
+        found = found.when(rank == first, name)
+    return found.otherwise("als")
+
+
+def with_reasons(rows: DataFrame, facts: DataFrame, keys: DataFrame) -> DataFrame:
+    """The rows with a reason.
+
+    rows: user_id, item_id, source, b_category (share of the item's category in what the user did), i_users30.
+    facts: user_id, item_id, bought (days on which the user bought it), last_bought (date). keys: item_id,
+    key_category (path of the item's category, levels joined by " > ").
+    """
+    known = rows.join(facts.select("user_id", "item_id", "bought", "last_bought"), ["user_id", "item_id"], "left")
+    return known.join(F.broadcast(keys.select("item_id", "key_category")), "item_id", "left").withColumn(
+        "reason", _reason()
+    )
+
+
+def popular_reason(rung: Column) -> Column:
+    """Of a row of a fallback list: score is its users in the last 30 days within the cohort.
+
+    Segments have names for analysts, such as "At Risk"; people are not told theirs.
+    """
+    whose = (
+        F.when(rung == "segment", " with customers like you").when(rung == "country", " in your country").otherwise("")
+    )
+    return F.when(F.col("score") > 0, F.concat(F.lit("Popular"), whose, F.lit(" in the last 30 days"))).otherwise(
+        F.concat(F.lit("Popular"), whose, F.lit(" before"))
+    )
+
+
+def _reason() -> Column:
+    when = F.date_format("last_bought", "d MMMM yyyy")
+    often = F.concat(F.lit("You bought this on "), F.col("bought").cast("string"), F.lit(" days, last on "), when)
+    once = F.concat(F.lit("You bought this on "), when)
+    category = F.element_at(F.split("key_category", " > "), -1)
+    mine = F.coalesce(F.col("b_category") >= OFTEN, F.lit(False)) & category.isNotNull()
+    return (
+        F.when((F.col("source") == "repurchase") & (F.col("bought") > 1), often)
+        .when((F.col("source") == "repurchase") & (F.col("bought") == 1), once)
+        .when(F.col("source") == "repurchase", "You liked this before")
+        .when(mine, F.concat(F.lit("Because you often choose "), category))
+        .when((F.col("source") == "popularity") & (F.col("i_users30") > 0), "Popular in the last 30 days")
+        .when(F.col("source") == "content", "Similar to what you have chosen")
+        .otherwise("Chosen by people with a history like yours")
+    )

@@ -1,0 +1,72 @@
+"""Tonight's lists: candidates, ranked, filtered by policy, with reasons; and the fallbacks for everybody else."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from features.affinity import item_keys
+from models import hybrid
+from models.hybrid import Parameters, Sources
+from models.policy import AGAIN, NEW, POPULAR, allowed_items, as_lists, best, personal_users, without_refused
+from models.popularity import popularity, popularity_by
+from models.ranker import Ranker, score
+from models.ranking_features import key_of
+from models.reasons import popular_reason, source, with_reasons
+
+# A cohort of fewer people would show what one of them bought.
+LEAST_COHORT = 5
+
+
+def personal_lists(
+    sources: Sources,
+    ranker: Ranker,
+    tiles: DataFrame,
+    profiles: DataFrame,
+    refusing: DataFrame,
+    length: int,
+    parameters: Parameters,
+) -> DataFrame:
+    """user_id, segment, country, items of every user who has a history and may get a personal list.
+
+    tiles: user-item-day tiles before the day. profiles: silver.users. refusing: DataFrame[user_id] of those who
+    do not consent.
+    """  # fmt: skip
+    facts, day = sources.facts, sources.facts.as_of.date()
+    users = personal_users(facts.pairs.select("user_id"), profiles, refusing)
+    features = hybrid.candidate_features(sources, users, parameters)
+    scored = score(features, ranker).withColumn("source", source())
+    kept = ("user_id", "item_id", "score", "source", "seen", "b_category", "i_users30")
+    shown = without_refused(allowed_items(scored.select(*kept), facts.items, day), tiles)
+    ranked = best(shown, ("user_id",), length)
+    slot = F.when(F.col("seen") > 0, AGAIN).otherwise(NEW)
+    keys = item_keys(facts.items).select("item_id", key_of("category").alias("key_category"))
+    reasoned = with_reasons(ranked, facts.pairs, keys).withColumn("slot_kind", slot)
+    known = facts.rfm.select("user_id", "segment", "country")
+    return as_lists(reasoned, ("user_id",), facts.items).join(known, "user_id", "left")
+
+
+def fallback_lists(tiles: DataFrame, rfm: DataFrame, items: DataFrame, as_of: datetime, length: int) -> DataFrame:
+    """rung, cohort, items: popular items of each segment and country with LEAST_COHORT users, and of all."""
+    rungs = F.array(
+        *(F.struct(F.lit(rung).alias("rung"), F.col(rung).alias("cohort")) for rung in ("segment", "country"))
+    )
+    members = rfm.select("user_id", F.inline(rungs)).where(F.col("cohort").isNotNull())
+    large = (
+        members.groupBy("rung", "cohort").agg(F.count(F.lit(1)).alias("users")).where(F.col("users") >= LEAST_COHORT)
+    )
+    cohorts = members.join(F.broadcast(large.drop("users")), ["rung", "cohort"])
+    everyone = popularity(tiles, as_of).select(F.lit("global").alias("rung"), F.lit("all").alias("cohort"), "*")
+    counts = popularity_by(tiles, cohorts, as_of).unionByName(everyone)
+    return _cohort_lists(counts, items, as_of.date(), length)
+
+
+def _cohort_lists(counts: DataFrame, items: DataFrame, day: date, length: int) -> DataFrame:
+    # Older wants only break ties: they stay below the half that tells two counts apart.
+    order = F.col("score") + F.col("older") / (F.col("older") + 1) * 0.5
+    shown = allowed_items(counts, items, day).withColumn("reason", popular_reason(F.col("rung")))
+    ranked = best(shown.withColumn("score", order), ("rung", "cohort"), length)
+    named = ranked.withColumn("source", F.lit("popularity")).withColumn("slot_kind", F.lit(POPULAR))
+    return as_lists(named, ("rung", "cohort"), items)

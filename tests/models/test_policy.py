@@ -1,0 +1,118 @@
+"""What may be shown, and why it is."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from lake.tables import USERS
+from models.policy import allowed_items, as_lists, best, personal_users, without_refused
+from models.reasons import popular_reason, source, with_reasons
+from tests.models.data import AS_OF, item_frame, table_frame, tile_frame
+
+DAY = AS_OF.date()
+
+
+def test_sensitive_and_unavailable_items_are_never_shown(spark: SparkSession) -> None:
+    day = timedelta(days=1)
+    items = item_frame(
+        spark,
+        [
+            {"item_id": "fine"},
+            {"item_id": "sensitive", "sensitive": True},
+            {"item_id": "first day", "available_from": DAY, "sensitive": False},
+            {"item_id": "last day", "available_to": DAY},
+            {"item_id": "not yet", "available_from": DAY + day},
+            {"item_id": "no longer", "available_from": DAY - 9 * day, "available_to": DAY - day},
+        ],
+    )
+    rows = items.select("item_id").union(spark.createDataFrame([("in no catalogue",)], "item_id string"))
+    shown = {row.item_id for row in allowed_items(rows, items, DAY).collect()}
+    assert shown == {"fine", "first day", "last day", "in no catalogue"}
+
+
+def test_what_a_user_hid_or_disliked_is_gone_for_them_alone(spark: SparkSession) -> None:
+    tiles = tile_frame(spark, [("u", "hidden", 3, 1), ("u", "disliked", 3, 1), ("u", "bought", 3, 1)])
+    tiles = tiles.withColumn("hides", F.when(F.col("item_id") == "hidden", 1).otherwise(0).cast("long"))
+    tiles = tiles.withColumn("dislikes", F.when(F.col("item_id") == "disliked", 1).cast("long"))
+    rows = spark.createDataFrame(
+        [(user, item) for user in "uv" for item in ("hidden", "disliked", "bought")], "user_id string, item_id string"
+    )
+    kept = without_refused(rows, tiles).collect()
+    assert sorted((row.user_id, row.item_id) for row in kept) == [
+        ("u", "bought"), ("v", "bought"), ("v", "disliked"), ("v", "hidden"),
+    ]  # fmt: skip
+
+
+def test_personal_lists_are_for_those_who_consent_and_want_them(spark: SparkSession) -> None:
+    users = spark.createDataFrame([(name,) for name in ("a", "b", "c", "d", "e")], "user_id string")
+    profiles = table_frame(
+        spark,
+        USERS,
+        [
+            {"user_id": "a", "personalisation_level": "none"},
+            {"user_id": "b", "personalisation_level": "Segment"},
+            {"user_id": "c", "personalisation_level": "individual"},
+            {"user_id": "d"},
+        ],
+    )
+    refusing = spark.createDataFrame([("d",)], "user_id string")
+    assert {row.user_id for row in personal_users(users, profiles, refusing).collect()} == {"c", "e"}
+
+
+def test_lists_are_capped_ranked_and_named(spark: SparkSession) -> None:
+    rows = spark.createDataFrame(
+        [("u", "x", 1.0), ("u", "b", 2.0), ("u", "a", 2.0)], "user_id string, item_id string, score double"
+    )
+    told = best(rows, ("user_id",), 2).withColumns(
+        {"source": F.lit("als"), "reason": F.lit("because"), "slot_kind": F.lit("new")}
+    )
+    items = item_frame(spark, [{"item_id": "a", "title": "An A"}])
+    (found,) = as_lists(told, ("user_id",), items).collect()
+    assert [(entry["rank"], entry.item_id, entry.title, entry.propensity) for entry in found["items"]] == [
+        (1, "a", "An A", 1.0), (2, "b", "b", 1.0),
+    ]  # fmt: skip
+
+
+def test_reasons_say_what_is_true_of_the_data(spark: SparkSession) -> None:
+    rows = spark.createDataFrame(
+        [
+            ("u", "often", 1.0, 1, 9, 9, 0.9, 5.0),
+            ("u", "once", 1.0, 1, 9, 9, 0.0, 5.0),
+            ("u", "liked", 1.0, 1, 9, 9, 0.0, 5.0),
+            ("u", "drink", 0.0, 1, 9, 9, 0.4, 5.0),
+            ("u", "als", 0.0, 1, 9, 9, 0.01, 5.0),
+            ("u", "similar", 0.0, 9, 1, 9, None, 5.0),
+            ("u", "popular", 0.0, 9, 9, 1, None, 5.0),
+            ("u", "stale", 0.0, 9, 9, 1, None, 0.0),
+        ],
+        "user_id string, item_id string, seen double, als_rank int, content_rank int, popularity_rank int, "
+        "b_category double, i_users30 double",
+    ).withColumn("source", source())
+    facts = spark.createDataFrame(
+        [("u", "often", 4, date(2011, 12, 2)), ("u", "once", 1, date(2011, 3, 1)), ("u", "liked", 0, None)],
+        "user_id string, item_id string, bought long, last_bought date",
+    )
+    keys = spark.createDataFrame([("drink", "FOOD > SOFT DRINKS"), ("als", "X")], "item_id string, key_category string")
+    found = {row.item_id: (row.source, row.reason) for row in with_reasons(rows, facts, keys).collect()}
+    assert found == {
+        "often": ("repurchase", "You bought this on 4 days, last on 2 December 2011"),
+        "once": ("repurchase", "You bought this on 1 March 2011"),
+        "liked": ("repurchase", "You liked this before"),
+        "drink": ("als", "Because you often choose SOFT DRINKS"),
+        "als": ("als", "Chosen by people with a history like yours"),
+        "similar": ("content", "Similar to what you have chosen"),
+        "popular": ("popularity", "Popular in the last 30 days"),
+        "stale": ("popularity", "Chosen by people with a history like yours"),
+    }
+
+
+def test_fallback_reasons_do_not_tell_people_their_segment(spark: SparkSession) -> None:
+    rows = spark.createDataFrame([("segment", 3.0), ("country", 3.0), ("global", 0.0)], "rung string, score double")
+    found = [row.reason for row in rows.select(popular_reason(F.col("rung")).alias("reason")).collect()]
+    assert found == [
+        "Popular with customers like you in the last 30 days", "Popular in your country in the last 30 days",
+        "Popular before",
+    ]  # fmt: skip
