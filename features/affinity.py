@@ -130,4 +130,4 @@ def _key(dimension: str, key: Column) -> Column:
 
 
 def _total(units: Column) -> Column:
-    return F.sum(F.round(units).cast("long"))
+    return F.sum(F.rint(units).cast("long"))

@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 
 from features.quintiles import boundaries, score
 from features.segments import GRID
-from features.tiles import EXACT
+from features.tiles import MICROS, micros_of
 
 # Score and the column it is the quintile of; the fewer days since the last purchase, the better.
 SCORES = {"r": "_recent", "f": "frequency", "m": "monetary"}
@@ -39,7 +39,7 @@ def purchasing(user_day: DataFrame, as_of: datetime | date) -> DataFrame:
     """[user_id, user_bucket, as_of, recency, frequency, monetary, tenure, country] of users with a purchase."""
     day = F.lit(as_of.date() if isinstance(as_of, datetime) else as_of)
     bought = F.when(F.col("last_purchase_time").isNotNull(), F.col("event_date"))
-    net = F.sum(F.col("amount").cast(EXACT) - F.col("amount_returned").cast(EXACT)).cast("double")
+    net = micros_of("amount") - micros_of("amount_returned")
     return (
         user_day.filter(F.col("event_date") < day)
         .groupBy("user_id")
@@ -48,7 +48,7 @@ def purchasing(user_day: DataFrame, as_of: datetime | date) -> DataFrame:
             F.max(bought).alias("_last"),
             F.min(bought).alias("_first"),
             F.sum("orders").alias("frequency"),
-            F.greatest(net, F.lit(0.0)).alias("monetary"),
+            (F.greatest(net, F.lit(0)) / MICROS).alias("monetary"),
             F.max(F.when(F.col("country").isNotNull(), F.struct("event_date", "country"))).alias("_country"),
         )
         .filter(F.col("_last").isNotNull())

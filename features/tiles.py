@@ -1,15 +1,15 @@
 """Day tiles: what one user did in one UTC day. All features are made from tiles, never from raw events.
 
-events: the columns of silver.events. Bots are left out. Money and units are summed as decimals, so that the
-order in which Spark meets the rows leaves no trace in the last digits.
+events: the columns of silver.events. Bots are left out. Money and units are summed as whole millionths, so
+that the order in which Spark meets the rows leaves no trace in the last digits.
 """
 
 from __future__ import annotations
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-EXACT = "decimal(20,6)"
+MICROS = 1e6
 
 COUNTED = {
     "impression": "impressions",
@@ -42,11 +42,11 @@ def user_item_day(events: DataFrame) -> DataFrame:
         .agg(
             F.max("user_bucket").alias("user_bucket"),
             *counts,
-            _total("rating", _is("rate")).alias("rating_sum"),
-            _total("quantity", _is("purchase")).alias("units"),
-            _total("quantity", _matched_return()).alias("units_returned"),
-            _total("amount", _is("purchase")).alias("amount"),
-            _total("amount", _matched_return()).alias("amount_returned"),
+            _money(micros_of("rating", _is("rate"))).alias("rating_sum"),
+            _money(micros_of("quantity", _is("purchase"))).alias("units"),
+            _money(micros_of("quantity", _matched_return())).alias("units_returned"),
+            _money(micros_of("amount", _is("purchase"))).alias("amount"),
+            _money(micros_of("amount", _matched_return())).alias("amount_returned"),
             F.coalesce(F.sum("dwell_ms"), F.lit(0)).alias("dwell_ms"),
             F.max("event_time").alias("last_time"),
         )
@@ -57,57 +57,70 @@ def user_day(events: DataFrame) -> DataFrame:
     """gold.user_day: user x day.
 
     An order counts on the day of its first line among the events, so give the events of a day more than are
-    kept: an order that spans midnight then counts once, whichever windows its days are computed in.
+    kept: an order that spans midnight then counts once, whichever windows its days are computed in. Where a source
+    names no orders, the purchases of one session are one.
     """
-    people = _people(events)
-    by_device = people.groupBy("user_id", "event_date", F.coalesce("device", F.lit("unknown")).alias("device")).agg(
-        F.max("user_bucket").alias("user_bucket"),
-        F.count(F.lit(1)).alias("events"),
-        F.collect_set("session_id").alias("sessions"),
-        *(F.count_if(F.col("_part") == index).alias(part) for index, part in enumerate(DAYPARTS)),
-        F.sum(F.when(_is("purchase"), F.col("quantity").cast(EXACT))).alias("units"),
-        F.sum(F.when(_is("purchase"), F.col("amount").cast(EXACT))).alias("amount"),
-        F.sum(F.when(_matched_return(), F.col("amount").cast(EXACT))).alias("amount_returned"),
-        F.max(F.when(_is("purchase"), F.col("event_time"))).alias("last_purchase_time"),
-        F.max("event_time").alias("last_time"),
-        F.max(F.when(F.col("country").isNotNull(), F.struct("event_time", "country"))).alias("country"),
+    return _days(_first_lines(_visits(_people(events))))
+
+
+def _visits(people: DataFrame) -> DataFrame:
+    """A row a user, day, session, device, country and order: few rows, made by sums of fixed size only.
+
+    Spark aggregates by hashing as long as every buffer has a fixed size; sets, maps and structs wait for _days.
+    """
+    session = F.concat(F.lit("session "), F.coalesce("session_id", "event_id"))
+    order = F.coalesce(F.concat(F.lit("order "), "order_id"), session)
+    return (
+        people.withColumn("device", F.coalesce("device", F.lit("unknown")))
+        .withColumn("order", F.when(_is("purchase"), order))
+        .groupBy("user_id", "event_date", "session_id", "device", "country", "source", "order")
+        .agg(
+            F.max("user_bucket").alias("user_bucket"),
+            F.count(F.lit(1)).alias("events"),
+            *(F.count_if(F.col("_part") == index).alias(part) for index, part in enumerate(DAYPARTS)),
+            micros_of("quantity", _is("purchase")).alias("units"),
+            micros_of("amount", _is("purchase")).alias("amount"),
+            micros_of("amount", _matched_return()).alias("amount_returned"),
+            F.max(F.when(_is("purchase"), F.col("event_time"))).alias("last_purchase_time"),
+            F.max("event_time").alias("last_time"),
+        )
     )
-    days = by_device.groupBy("user_id", "event_date").agg(
-        F.max("user_bucket").alias("user_bucket"),
-        F.sum("events").alias("events"),
-        F.size(F.array_distinct(F.flatten(F.collect_list("sessions")))).cast("long").alias("sessions"),
-        _sum_or_zero("units"),
-        _sum_or_zero("amount"),
-        _sum_or_zero("amount_returned"),
-        F.max("last_purchase_time").alias("last_purchase_time"),
-        F.max("last_time").alias("last_time"),
-        _parts().alias("dayparts"),
-        _map(F.sort_array(F.collect_list(F.struct("device", F.col("events").cast("double"))))).alias("devices"),
-        F.max("country")["country"].alias("country"),
+
+
+def _first_lines(visits: DataFrame) -> DataFrame:
+    """Add new_order: the order, on the day of its first line; else null."""
+    first_day = F.min("event_date").over(Window.partitionBy("user_id", "source", "order"))
+    starts = F.col("order").isNotNull() & (F.col("event_date") == first_day)
+    return visits.withColumn("new_order", F.when(starts, F.struct("source", "order")))
+
+
+def _days(visits: DataFrame) -> DataFrame:
+    """Visits to days."""
+    seen = F.when(F.col("country").isNotNull(), F.struct("last_time", "country"))
+    devices = F.collect_list(F.struct("device", "events"))
+    return (
+        visits.groupBy("user_id", "event_date")
+        .agg(
+            F.max("user_bucket").alias("user_bucket"),
+            F.sum("events").alias("events"),
+            F.size(F.collect_set("session_id")).cast("long").alias("sessions"),
+            F.size(F.collect_set("new_order")).cast("long").alias("orders"),
+            *(_money(F.sum(name)).alias(name) for name in ("units", "amount", "amount_returned")),
+            F.max("last_purchase_time").alias("last_purchase_time"),
+            F.max("last_time").alias("last_time"),
+            _parts().alias("dayparts"),
+            devices.alias("_devices"),
+            F.max(seen)["country"].alias("country"),
+        )
+        .withColumn("devices", _by_device(F.col("_devices")))
+        .drop("_devices")
     )
-    orders = _orders(people)
-    return days.join(orders, ["user_id", "event_date"], "left").withColumn("orders", F.coalesce("orders", F.lit(0)))
 
 
 def _people(events: DataFrame) -> DataFrame:
     """Events of people, with the index of their daypart."""
     part = F.floor(F.hour("event_time") / HOURS_A_PART).cast("int")
     return events.filter(~F.coalesce("is_bot", F.lit(False))).withColumn("_part", part)
-
-
-def _orders(people: DataFrame) -> DataFrame:
-    """[user_id, event_date, orders]: distinct orders by the day of their first purchase.
-
-    Where a source names no orders, the purchases of one session are one.
-    """
-    named = F.concat(F.lit("order "), "order_id")
-    order = F.coalesce(named, F.concat(F.lit("session "), F.coalesce("session_id", "event_id")))
-    first_lines = (
-        people.filter(_is("purchase"))
-        .groupBy("user_id", "source", order.alias("order"))
-        .agg(F.min("event_date").alias("event_date"))
-    )
-    return first_lines.groupBy("user_id", "event_date").agg(F.count(F.lit(1)).alias("orders"))
 
 
 def _is(kind: str) -> Column:
@@ -118,20 +131,28 @@ def _matched_return() -> Column:
     return _is("return") & F.col("returned_event_id").isNotNull()
 
 
-def _total(column: str, when: Column) -> Column:
-    """The column's sum over the rows of the kind; 0 when there are none."""
-    return F.coalesce(F.sum(F.when(when, F.col(column).cast(EXACT))).cast("double"), F.lit(0.0))
+def micros_of(column: str, when: Column | None = None) -> Column:
+    """Aggregate: the column's sum in whole millionths, over the rows of the kind; 0 when there are none."""
+    micros = F.rint(F.col(column) * MICROS).cast("long")
+    return F.coalesce(F.sum(micros if when is None else F.when(when, micros)), F.lit(0))
 
 
-def _sum_or_zero(column: str) -> Column:
-    return F.coalesce(F.sum(column).cast("double"), F.lit(0.0)).alias(column)
+def _money(micros: Column) -> Column:
+    return micros / F.lit(MICROS)
 
 
 def _parts() -> Column:
-    """map daypart -> events, of the parts that have any."""
+    """Aggregate: map daypart -> events, of the parts that have any."""
     parts = F.array(*(F.struct(F.lit(part), F.sum(part).cast("double").alias("count")) for part in DAYPARTS))
-    return _map(F.filter(parts, lambda part: part["count"] > 0))
+    return F.map_from_entries(F.filter(parts, lambda part: part["count"] > 0))
 
 
-def _map(entries: Column) -> Column:
-    return F.map_from_entries(entries)
+def _by_device(visits: Column) -> Column:
+    """map device -> events, in the order of the names, from an array of (device, events)."""
+    names = F.array_sort(F.array_distinct(visits["device"]))
+
+    def counted(name: Column) -> Column:
+        of_device = F.filter(visits, lambda visit: visit["device"] == name)
+        return F.aggregate(of_device, F.lit(0.0), lambda total, visit: total + visit["events"])
+
+    return F.map_from_arrays(names, F.transform(names, counted))

@@ -1,0 +1,122 @@
+"""The gate: stops what breaks a contract, says what and how often, and keeps people out of Data Docs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+
+from expectations.gate import gate
+from expectations.recommendations import FALLBACKS_SUITE, LIST_RULES, SUITE, with_checks
+from expectations.rules import failed
+from expectations.suites import SUITES
+from lake.errors import ContractError
+from lake.settings import Settings
+from lake.tables import FALLBACKS, RECOMMENDATIONS, TABLES
+
+SECRET = "a-user-who-must-not-be-named"
+
+
+def _entry(rank: int, **changes: Any) -> tuple[Any, ...]:
+    entry = {
+        "rank": rank, "item_id": f"item-{rank}", "title": None, "score": 1.0, "source": "popularity",
+        "reason": "Popular this month", "slot_kind": "ranked", "propensity": 1.0,
+    }  # fmt: skip
+    return tuple((entry | changes).values())
+
+
+def _fallbacks(spark: SparkSession, *lists: list[tuple[Any, ...]] | None) -> DataFrame:
+    rows = [("s1", "country", f"c{number}", items) for number, items in enumerate(lists)]
+    return spark.createDataFrame(rows, FALLBACKS.schema).coalesce(1)
+
+
+def _text(folder: Path) -> str:
+    return "".join(path.read_text(errors="replace") for path in folder.rglob("*") if path.suffix in {".html", ".json"})
+
+
+def test_what_keeps_its_contract_passes_and_the_verdict_is_in_data_docs(
+    spark: SparkSession, settings: Settings
+) -> None:
+    gate(_fallbacks(spark, [_entry(1), _entry(2)]), "gold.fallbacks", settings, "run-a")
+    index = (settings.data_docs / "index.html").read_text()
+    assert "gold.fallbacks" in index
+    assert "run-a" in index
+    assert [rule.reason for rule in LIST_RULES][-1] in _text(settings.data_docs)
+
+
+def test_a_broken_contract_stops_names_table_rules_and_counts_and_leaks_nobody(
+    spark: SparkSession, settings: Settings
+) -> None:
+    rows = [
+        ("s1", SECRET, 1, "Champions", "FR", [_entry(1)]),
+        ("s1", SECRET, 1, "Champions", "FR", [_entry(1, item_id=SECRET), _entry(2, item_id=SECRET)]),
+        ("s1", "ok", 999, "Champions", "FR", [_entry(1, score=float("nan"), propensity=0.0)]),
+    ]
+    frame = spark.createDataFrame(rows, RECOMMENDATIONS.schema).coalesce(1)
+    with pytest.raises(ContractError) as caught:
+        gate(frame, "gold.recommendations", settings, "run-b")
+    message = str(caught.value)
+    assert message.startswith("gold.recommendations breaks its contract")
+    assert "user_bucket_between: no row with user_bucket not between 0 and 255, got 1 of 3" in message
+    assert "items_distinct_true: no row with an item twice in a list, got 1 of 3" in message
+    assert "propensities_valid_true" in message
+    assert "snapshot_id_user_id_unique" in message
+    assert "ranks_consecutive" not in message
+    assert str(settings.data_docs / "index.html") in message
+    assert SECRET not in message
+    assert "gold.recommendations" in _text(settings.data_docs)
+    assert SECRET not in _text(settings.data_docs)
+
+
+def test_data_docs_keep_the_latest_verdicts_only(spark: SparkSession, settings: Settings) -> None:
+    frame = _fallbacks(spark, [_entry(1)])
+    for run in ("first", "second", "third"):
+        gate(frame, "gold.fallbacks", settings, run, keep=2)
+    index = (settings.data_docs / "index.html").read_text()
+    assert "third" in index
+    assert "second" in index
+    assert "first" not in index
+
+
+def test_a_snapshot_without_any_fallback_does_not_pass(spark: SparkSession, settings: Settings) -> None:
+    with pytest.raises(ContractError, match="fewer than 1 list of a cohort, got 0"):
+        gate(_fallbacks(spark), "gold.fallbacks", settings, "run")
+
+
+def test_a_frame_that_lacks_columns_is_refused_by_name(spark: SparkSession, settings: Settings) -> None:
+    with pytest.raises(ContractError, match=r"gold\.rfm lacks the columns .*'segment'.*it has \['user_id'\]"):
+        gate(spark.createDataFrame([("a",)], "user_id string"), "gold.rfm", settings, "run")
+    with pytest.raises(ContractError, match=r"no expectations for gold\.nothing; tables with a gate: silver\.events"):
+        gate(spark.createDataFrame([("a",)], "user_id string"), "gold.nothing", settings, "run")
+
+
+@pytest.mark.parametrize(
+    ("items", "reason"),
+    [
+        (None, "a list that is empty or longer than 200"),
+        ([], "a list that is empty or longer than 200"),
+        ([_entry(rank) for rank in range(1, 202)], "a list that is empty or longer than 200"),
+        ([_entry(1), _entry(3)], "ranks that are not 1, 2, 3, ..."),
+        ([_entry(2), _entry(1)], "ranks that are not 1, 2, 3, ..."),
+        ([_entry(1), _entry(2, item_id="item-1")], "an item twice in a list"),
+        ([_entry(1, item_id=None)], "an item without id"),
+        ([_entry(1, score=float("nan"))], "a score that is no finite number"),
+        ([_entry(1, score=float("-inf"))], "a score that is no finite number"),
+        ([_entry(1, propensity=1.5)], "a propensity outside (0, 1]"),
+        ([_entry(1, propensity=None)], "a propensity outside (0, 1]"),
+        ([_entry(1, reason="  ")], "an item without a reason"),
+        ([_entry(1), _entry(2, reason=None)], "an item without a reason"),
+    ],
+)
+def test_each_fault_of_a_list_has_its_rule(spark: SparkSession, items: list[Any] | None, reason: str) -> None:
+    checked = with_checks(_fallbacks(spark, items)).select(failed(LIST_RULES).alias("reasons")).first()
+    assert reason in checked.reasons
+
+
+def test_suites_look_at_columns_their_tables_have(spark: SparkSession) -> None:
+    for name, suite in SUITES.items():
+        view = suite.view(spark.createDataFrame([], TABLES[name].schema))
+        assert len(view.columns) > 3
+    assert {*LIST_RULES} <= {*SUITE} & {*FALLBACKS_SUITE}

@@ -1,0 +1,126 @@
+"""The features job: consent, late days, repeats, and gates that stop it before anything is touched."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from jobs import build_features
+from jobs.job import Context, Report
+from lake import delta
+from lake.errors import ContractError, SettingError
+from lake.settings import Settings
+from lake.tables import AFFINITY, CONSENTS, EVENTS, ITEMS, RFM, USER_DAY, USER_ITEM_DAY
+from lake.window import Window
+from tests.features.silver import at, events, items
+from tests.frames import assert_same_rows
+
+WINDOW = Window(date(2026, 3, 1), date(2026, 3, 4))
+HOME: list[dict[str, Any]] = [
+    {"event_time": at("2026-03-01"), "user_id": "anna", "order_id": "1"},
+    {"event_time": at("2026-03-02"), "user_id": "anna", "order_id": "2", "item_id": "pan"},
+    {"event_time": at("2026-03-03"), "user_id": "ben", "order_id": "3", "device": "mobile"},
+    {"event_time": at("2026-03-03"), "user_id": "gone", "order_id": "4"},
+]
+CONSENT_SCHEMA = "user_id string, purpose string, at timestamp, granted boolean, source string"
+
+
+@pytest.fixture
+def home(spark: SparkSession, settings: Settings) -> Settings:
+    _seed(spark, settings, HOME)
+    catalogue = items(
+        spark, {"item_id": "tea", "brand": "Ahn", "price": 1.0}, {"item_id": "pan", "category": ["kitchen"]}
+    )
+    delta.append(catalogue, settings, ITEMS, "seed")
+    _decide(spark, settings, "gone", at("2026-02-01"), granted=False)
+    return settings
+
+
+def _seed(spark: SparkSession, settings: Settings, rows: list[dict[str, Any]]) -> None:
+    frame = events(spark, *rows).coalesce(1)
+    delta.replace_window(frame, settings, EVENTS, "event_date >= '1970-01-01'", "seed")
+
+
+def _decide(spark: SparkSession, settings: Settings, user: str, when: datetime, *, granted: bool) -> None:
+    frame = spark.createDataFrame([(user, "personalisation", when, granted, "shop")], CONSENT_SCHEMA)
+    delta.append(frame.withColumn("user_bucket", delta.user_bucket()), settings, CONSENTS, "seed")
+
+
+def _run(settings: Settings, window: Window = WINDOW) -> Report:
+    return build_features.run(Context("build_features", window, settings))
+
+
+def _read(spark: SparkSession, settings: Settings, name: str) -> DataFrame:
+    frame = delta.read(spark, settings, name)
+    return frame.withColumns({map_: F.to_json(map_) for map_ in ("dayparts", "devices") if map_ in frame.columns})
+
+
+def _users(spark: SparkSession, settings: Settings, name: str) -> set[str]:
+    return {row.user_id for row in delta.read(spark, settings, name).select("user_id").distinct().collect()}
+
+
+def test_a_window_gives_tiles_rfm_and_affinities_of_those_who_consent_and_a_repeat_gives_the_same(
+    spark: SparkSession, home: Settings
+) -> None:
+    report = _run(home)
+    assert report.details["users_scored"] == "2"
+    assert sum(json.loads(report.details["segments"]).values()) == 2
+    tables = (USER_ITEM_DAY, USER_DAY, RFM, AFFINITY)
+    for table in tables:
+        assert _users(spark, home, table.name) == {"anna", "ben"}, table.name
+    anna = delta.read(spark, home, RFM.name).filter("user_id = 'anna'").first()
+    assert (anna.as_of, anna.recency, anna.frequency, anna.monetary) == (WINDOW.end, 2, 2, 20.0)
+    before = {
+        table.name: spark.createDataFrame(
+            _read(spark, home, table.name).collect(), _read(spark, home, table.name).schema
+        )
+        for table in tables
+    }
+    _run(home)
+    for table in tables:
+        assert_same_rows(_read(spark, home, table.name), before[table.name])
+
+
+def test_a_late_event_corrects_its_day_and_a_withdrawal_removes_the_user_everywhere(
+    spark: SparkSession, home: Settings
+) -> None:
+    _run(home)
+    late = {"event_time": at("2026-03-02"), "user_id": "anna", "order_id": "late", "amount": 5.0}
+    _seed(spark, home, [*HOME, late, {"event_time": at("2026-03-04"), "user_id": "cleo", "order_id": "5"}])
+    _decide(spark, home, "ben", datetime(2026, 3, 4, tzinfo=UTC), granted=False)
+    report = _run(home, Window.day(date(2026, 3, 4)))
+    assert report.details["users_removed"] == "1"
+    for table in (USER_ITEM_DAY, USER_DAY, RFM, AFFINITY):
+        assert "ben" not in _users(spark, home, table.name), table.name
+    tonight = delta.read(spark, home, RFM.name).filter("as_of = '2026-03-05'").collect()
+    assert {row.user_id: row.frequency for row in tonight} == {"anna": 3, "cleo": 1}
+
+
+def test_a_failed_gate_leaves_rfm_and_affinity_untouched(spark: SparkSession, home: Settings) -> None:
+    _run(home)
+    versions = {table.name: delta.version(spark, home, table.name) for table in (RFM, AFFINITY)}
+    absurd = {"event_time": at("2026-03-03"), "user_id": "ben", "order_id": "9", "amount": 2e12}
+    _seed(spark, home, [*HOME, absurd])
+    with pytest.raises(ContractError, match=r"gold\.rfm breaks its contract: monetary_between.*got 1 of 2"):
+        _run(home)
+    assert {name: delta.version(spark, home, name) for name in versions} == versions
+
+
+def test_days_without_events_go_through_and_only_make_everything_older(spark: SparkSession, home: Settings) -> None:
+    _run(home)
+    _run(home, Window.day(date(2026, 4, 1)))
+    anna = delta.read(spark, home, RFM.name).filter("user_id = 'anna' AND as_of = '2026-04-02'").first()
+    assert (anna.recency, anna.frequency) == (31, 2)
+
+
+def test_without_events_or_the_setting_the_error_says_what_to_do(settings: Settings) -> None:
+    with pytest.raises(ContractError, match=r"silver\.events was never written.*attune run clean_events"):
+        _run(settings)
+    unset = settings.model_copy(update={"missing_consent": None})
+    with pytest.raises(SettingError, match="ATTUNE_MISSING_CONSENT"):
+        _run(unset)
