@@ -20,19 +20,20 @@ ELSEWHERE = "event_time outside the window its row arrived for"
 def judge(standard: DataFrame, rules: Sequence[Rule], first_day: date) -> DataFrame:
     """Add event_date, window_date and reasons (array, empty for a row that may pass).
 
-    standard: the standardised frame with `_corrupt_record`, `_not_item`, `_window_date`, `_logical_date`.
+    standard: the standardised frame of one source.
     first_day: days before it are beyond the late horizon: their rows are rejected on the date they arrived.
     An unparsable line is only that: its other columns mean nothing.
     """
     dated = standard.withColumn("event_date", F.to_date("event_time"))
     late = F.col("_window_date") < F.lit(first_day)
-    elsewhere = F.coalesce(F.col("event_date") != F.col("_window_date"), F.lit(False))
+    # A time before 1970 or in the future has its reason already.
+    possible = F.col("event_time").between(F.lit("1970-01-01").cast("timestamp"), F.col("received_at"))
+    elsewhere = F.coalesce(possible & (F.col("event_date") != F.col("_window_date")), F.lit(False))
     by_rules = failed(rules)
     more = compact(
         F.when(F.col("_not_item"), F.lit(NOT_A_PRODUCT)),
         F.when(late, F.lit(TOO_LATE)),
-        # A time in the future has its reason already.
-        F.when(elsewhere & (F.col("event_time") <= F.col("received_at")), F.lit(ELSEWHERE)),
+        F.when(elsewhere, F.lit(ELSEWHERE)),
     )
     reasons = F.when(F.col("_corrupt_record").isNotNull(), F.array(F.lit(UNPARSABLE))).otherwise(
         F.concat(by_rules, more)
@@ -41,7 +42,8 @@ def judge(standard: DataFrame, rules: Sequence[Rule], first_day: date) -> DataFr
         dated.withColumn("reasons", reasons)
         .withColumn("window_date", F.when(late, F.col("_logical_date")).otherwise(F.col("_window_date")))
         # Only a rejected row is kept as it was received.
-        .withColumn("row", F.when(F.size("reasons") > 0, F.coalesce("_corrupt_record", "row")))
+        .withColumn("row", F.when(F.size("reasons") > 0, F.coalesce("_corrupt_record", F.to_json("_source_row"))))
+        .drop("_source_row", "_not_item", "unit_price")
     )
 
 

@@ -38,7 +38,7 @@ WHENCE = ("_file", "_window_date", "_logical_date", "_corrupt_record")
 def standardise(
     bronze: DataFrame, mapping: Mapping, countries: Codes, currencies: Codes, not_items: DataFrame
 ) -> DataFrame:
-    """Standard columns of every row of bronze.<source>, with `row` (the source row, JSON) and whence it came.
+    """Standard columns of every row of bronze.<source>, with `_source_row` (a struct) and whence it came.
 
     countries, currencies: names and codes in lower case to ISO codes. not_items: [item_id] of the catalogue that
     are no products. Null means that the source said nothing; a number that cannot be read is NaN and an unknown
@@ -59,7 +59,7 @@ def standardise(
         "category": category(events),
         "source": F.lit(mapping.name),
         "received_at": F.col("_received_at"),
-        "row": F.to_json(F.struct(*source_columns)),
+        "_source_row": F.struct(*source_columns),
         "_natural_key": natural_key(mapping, bronze.columns),
         "_row_hash": F.xxhash64(*source_columns),
         "_cancelled": cancelled(mapping),

@@ -46,13 +46,10 @@ def run(context: Context) -> Report:
     bronze = {mapping.name: _arrived(context, mapping) for mapping in mappings}
     read, first_day = _measure(bronze, context)
     window = Window(min(first_day, context.window.start), context.window.end)
-    standard = reduce(
-        lambda left, right: left.unionByName(right, allowMissingColumns=True),
-        [_standard(context, mapping, _of_window(bronze[mapping.name], window)) for mapping in mappings],
-    )
+    rows = [_judged(context, mapping, _of_window(bronze[mapping.name], window), window) for mapping in mappings]
     # Kept, because three tables are made of it; and so that no filter is pushed below, which would repeat every
     # expression in every predicate.
-    judged = judge(standard, ROW_RULES, window.start).persist(StorageLevel.MEMORY_AND_DISK)
+    judged = reduce(DataFrame.unionByName, rows).persist(StorageLevel.MEMORY_AND_DISK)
 
     with step(f"rejecting and cleaning {read:,} rows"):
         delta.replace_window(
@@ -111,10 +108,11 @@ def _measure(bronze: dict[str, DataFrame], context: Context) -> tuple[int, date]
     return read, first_day
 
 
-def _standard(context: Context, mapping: Mapping, bronze: DataFrame) -> DataFrame:
+def _judged(context: Context, mapping: Mapping, bronze: DataFrame, window: Window) -> DataFrame:
     items = delta.read(context.spark, context.settings, "silver.items").filter(F.col("source") == mapping.name)
     not_items = items.filter(is_no_item(mapping, F.lit(None).cast("string"), F.col("category"))).select("item_id")
-    return standardise(bronze, mapping, country_codes(), currency_codes(), not_items)
+    standard = standardise(bronze, mapping, country_codes(), currency_codes(), not_items)
+    return judge(standard, ROW_RULES, window.start)
 
 
 def _earlier_purchases(context: Context, window: Window, judged: DataFrame) -> DataFrame | None:

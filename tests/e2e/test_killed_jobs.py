@@ -1,0 +1,87 @@
+"""Ingest, clean and features killed with SIGKILL in the middle of their writes, and run again."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from deltalake import DeltaTable
+
+from jobs.processes import PROJECT
+from lake.settings import Settings
+from lake.sources import load
+from lake.window import Window
+from tests.e2e.shop import COMPARED, FIRST, MAPPING, environment, results, run_jobs, write_events, write_items
+from tests.e2e.test_cluster import comparable
+
+pytestmark = pytest.mark.e2e
+
+WINDOW = Window(FIRST, FIRST.replace(day=15))
+JOBS = ("ingest_events", "clean_events", "build_features")
+
+# The first table a job commits to; another write, or the end of its stream's batch, is still to come.
+FIRST_WRITES = ("bronze/corner-shop", "silver/rejected", "gold/user_item_day")
+
+
+def _installation(folder: Path) -> Settings:
+    folder.mkdir()
+    settings = Settings(home=folder / "home", missing_consent="granted", spark_memory="1g", shuffle_partitions=2)
+    mapping = folder / "shop.toml"
+    mapping.write_text(MAPPING)
+    load("files", settings, [write_items(folder / "items.csv")], mapping, kind="items")
+    load("files", settings, [write_events(folder / "events.csv", WINDOW)], mapping)
+    return settings
+
+
+def _run_until(settings: Settings, table: str, log: Path) -> None:
+    """Start the jobs in a process group of their own and kill all of it once rows were committed to the table."""
+    code = (
+        "import sys; from tests.e2e.test_killed_jobs import WINDOW, JOBS; from jobs.job import execute; "
+        "from lake.settings import load; [execute(job, WINDOW, load()) for job in JOBS]"
+    )
+    commits = settings.lake / table / "_delta_log"
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-c", code],
+            cwd=PROJECT,
+            env=environment(settings),
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+        try:
+            deadline = time.monotonic() + 400
+            # Version 0 creates the table; version 1 is the first write of rows.
+            while not (commits / f"{1:020}.json").exists():
+                assert process.poll() is None, f"ended before it could be killed:\n{log.read_text()[-3000:]}"
+                assert time.monotonic() < deadline, f"never wrote {table}:\n{log.read_text()[-3000:]}"
+                time.sleep(0.005)
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def _bronze(settings: Settings) -> list[str]:
+    table = DeltaTable(settings.lake / "bronze" / "corner-shop").to_pyarrow_table()
+    return comparable(table.drop_columns(["_received_at"]))
+
+
+def test_jobs_killed_in_the_middle_and_run_again_give_the_same_tables(tmp_path: Path) -> None:
+    undisturbed = _installation(tmp_path / "undisturbed")
+    run_jobs(undisturbed, WINDOW, *JOBS)
+
+    killed = _installation(tmp_path / "killed")
+    for table in FIRST_WRITES:
+        _run_until(killed, table, tmp_path / "killed.log")
+    run_jobs(killed, WINDOW, *JOBS)
+
+    assert _bronze(killed) == _bronze(undisturbed)
+    expected, actual = results(undisturbed), results(killed)
+    for name in COMPARED:
+        assert expected[name].num_rows > 0
+        assert comparable(actual[name]) == comparable(expected[name]), name
