@@ -72,22 +72,32 @@ def merge_catalogue(known: DataFrame, described: DataFrame, priced: DataFrame) -
     known: silver.items. described: DESCRIPTION columns, item_id, updated_at; several rows an item are allowed.
     priced: [item_id, price, currency, priced_at], likewise.
     """
-    old = known.select("item_id", *DESCRIPTION, "updated_at")
-    words = old.unionByName(described.select("item_id", *DESCRIPTION, "updated_at"))
+    old = known.select("item_id", *DESCRIPTION, "updated_at").withColumn("new", F.lit(False))
+    said = described.select("item_id", *DESCRIPTION, "updated_at").withColumn("new", F.lit(True))
     # The latest word wins; without one, any row that has a title does.
     rank = F.struct(
         F.coalesce("updated_at", F.lit("1970-01-01").cast("timestamp")), F.col("title").isNotNull(), F.xxhash64("title")
     )
-    descriptions = words.groupBy("item_id").agg(
-        F.max_by(F.struct(*DESCRIPTION, "updated_at"), rank).alias("_description")
-    )
-    old_prices = known.filter(F.col("priced_at").isNotNull()).select("item_id", "price", "currency", "priced_at")
-    prices = (
-        old_prices.unionByName(priced)
+    descriptions = (
+        old.unionByName(said)
         .groupBy("item_id")
-        .agg(F.max_by(F.struct("price", "currency", "priced_at"), F.struct("priced_at", "price")).alias("_price"))
+        .agg(
+            F.max_by(F.struct(*DESCRIPTION, "updated_at"), rank).alias("_description"), F.bool_or("new").alias("_said")
+        )
     )
-    merged = descriptions.join(prices, "item_id", "full_outer").select(
-        "item_id", F.col("_description.*"), F.col("_price.*")
+    price = ("price", "currency", "priced_at")
+    old_prices = known.filter(F.col("priced_at").isNotNull()).select("item_id", *price, F.lit(False).alias("new"))
+    prices = (
+        old_prices.unionByName(priced.select("item_id", *price, F.lit(True).alias("new")))
+        .groupBy("item_id")
+        .agg(
+            F.max_by(F.struct(*price), F.struct("priced_at", "price")).alias("_price"), F.bool_or("new").alias("_sold")
+        )
+    )
+    touched = F.coalesce("_said", F.lit(False)) | F.coalesce("_sold", F.lit(False))
+    merged = (
+        descriptions.join(prices, "item_id", "full_outer")
+        .filter(touched)
+        .select("item_id", F.col("_description.*"), F.col("_price.*"))
     )
     return merged.withColumn("sensitive", F.coalesce("sensitive", F.lit(False))).select(*ITEMS.names)

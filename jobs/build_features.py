@@ -1,6 +1,7 @@
 """silver -> gold: day tiles of the window, then RFM and affinities as of its end, gated before they are written.
 
-Days within the late horizon before the window are computed again: cleaning may have corrected them.
+Days before the window that cleaning has corrected for late events are computed again; where no run of clean_events
+over this window says which they are, all days within the late horizon.
 """
 
 from __future__ import annotations
@@ -16,13 +17,13 @@ from features.affinity import affinity
 from features.consent import consented_events, without_consent
 from features.rfm import rfm
 from features.tiles import user_day, user_item_day
-from jobs.job import Context, Report
+from jobs.job import CLEANED_FROM, Context, Report
 from lake import delta
 from lake.console import say, step
 from lake.errors import ContractError
 from lake.settings import MissingConsent
 from lake.tables import AFFINITY, EVENTS, RFM, USER_DAY, USER_ITEM_DAY, Table
-from lake.window import EARLIEST, Window
+from lake.window import EARLIEST, Window, parse_date
 
 
 def run(context: Context) -> Report:
@@ -34,13 +35,25 @@ def run(context: Context) -> Report:
             f"{EVENTS.name} was never written in {settings.home}; first: attune run clean_events "
             f"--start {context.window.start} --end {context.window.end}"
         )
-    tiles = _recomputed(context.window, settings.late_horizon_days)
+    tiles = _corrected(context)
     consents = _table(context, "silver.consents")
     with step(f"day tiles {tiles}"):
         _write_tiles(context, tiles, consents, missing)
         forgotten = _forget(context, consents, missing)
     with step(f"RFM and affinities as of {context.window.end}"):
         return _write_features(context, forgotten)
+
+
+def _corrected(context: Context) -> Window:
+    """The days whose events may have changed since their tiles were made."""
+    window = context.window
+    same = (F.col("job") == "clean_events") & (F.col("state") == "done")
+    same = same & (F.col("start") == F.lit(window.start)) & (F.col("end") == F.lit(window.end))
+    runs = _table(context, "ops.runs").filter(same)
+    found = runs.agg(F.max_by(F.col("details")[CLEANED_FROM], "started_at")).collect()[0][0]
+    if found is None:
+        return _recomputed(window, context.settings.late_horizon_days)
+    return Window(min(parse_date(found), window.start), window.end)
 
 
 def _recomputed(window: Window, late_days: int) -> Window:

@@ -20,7 +20,7 @@ from features.clean import finish, judge, passing, rejected_rows
 from features.people import consents_in_files, described_in_files, users_in_files
 from features.sessions import RETURN_DAYS
 from features.standardise import standardise
-from jobs.job import Context, Report
+from jobs.job import CLEANED_FROM, Context, Report
 from lake import delta
 from lake.codes import country_codes, currency_codes
 from lake.console import say, step
@@ -147,11 +147,12 @@ def _session_context(context: Context, window: Window) -> DataFrame | None:
 
 
 def _files(context: Context, mapping: Mapping, kind: str) -> DataFrame | None:
-    """Rows of a source's item, user or consent files that arrived with the window; None when there is no such table."""
+    """Rows of a source's item, user or consent files that arrived with the window; None when there are none."""
     table = f"bronze.{mapping.name}_{kind}"
     if kind not in mapping.kinds or not delta.exists(context.spark, context.settings, table):
         return None
-    return _arrived_with(delta.read(context.spark, context.settings, table), context.window)
+    rows = _arrived_with(delta.read(context.spark, context.settings, table), context.window)
+    return None if rows.isEmpty() else rows
 
 
 def _people_and_items(context: Context, mappings: list[Mapping]) -> None:
@@ -208,7 +209,7 @@ def _report(context: Context, window: Window, read: int, duplicates: int) -> Rep
         **{f"rejected: {reason}": count for reason, count in sorted(by_reason.items())},
         **dict(sorted(filled.items())),
         **({"bot events": bots} if bots else {}),
-        "cleaned from": window.start,
+        CLEANED_FROM: window.start,
     }
     return Report(
         rows_read=read,

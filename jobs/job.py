@@ -32,6 +32,10 @@ JOBS = {
 }
 
 
+# A detail of clean_events' runs: the first day it cleaned, earlier than the window's when late events came.
+CLEANED_FROM = "cleaned from"
+
+
 @dataclass
 class Report:
     """What a run did: counts for ops.runs and lines for people. `skipped` says why nothing was to be done."""

@@ -55,7 +55,7 @@ def start_mlflow(settings: Settings, port: int, seconds: float = 120) -> Service
     """
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", settings.tracking_uri]
     command += ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    command += ["--artifacts-destination", str(settings.home / "mlflow-artifacts")]
+    command += ["--artifacts-destination", str(settings.home / "mlartifacts")]
     env = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
     # Its runner of background jobs takes four more processes; nothing here uses it.
     env["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"

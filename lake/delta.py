@@ -17,6 +17,7 @@ from delta.tables import DeltaTable
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from lake.contracts import Column as TableColumn
 from lake.errors import ContractError
 from lake.settings import Settings
 from lake.tables import TABLES, Table
@@ -138,26 +139,36 @@ def merge(frame: DataFrame, settings: Settings, table: Table, run_id: str, *, up
     spark = frame.sparkSession
     ensure(spark, settings, table)
     condition = " AND ".join(f"old.`{key}` <=> new.`{key}`" for key in table.keys)
-    target = DeltaTable.forPath(spark, str(table_path(settings, table.name))).alias("old")
-    builder = target.merge(conform(frame, table).alias("new"), condition)
-    if update:
-        # Rows that would not change are left alone, so that a repeat rewrites nothing.
-        # Maps cannot be compared; their JSON can.
-        def comparable(side: str, name: str, type: str) -> str:
-            return f"to_json({side}.`{name}`)" if type.startswith("map") else f"{side}.`{name}`"
+    path = str(table_path(settings, table.name))
+    rows = conform(frame, table)
+    # Rows that would not change are left alone, so that a repeat rewrites nothing. Maps cannot be compared; their
+    # JSON can.
+    changed = " OR ".join(
+        f"NOT ({_comparable('old', item)} <=> {_comparable('new', item)})"
+        for item in table.columns
+        if item.name not in table.keys
+    )
 
-        changed = " OR ".join(
-            f"NOT ({comparable('old', item.name, item.type)} <=> {comparable('new', item.name, item.type)})"
-            for item in table.columns
-            if item.name not in table.keys
-        )
-        builder = builder.whenMatchedUpdateAll(condition=changed)
-    builder = builder.whenNotMatchedInsertAll()
+    def write() -> None:
+        target = DeltaTable.forPath(spark, path)
+        if target.toDF().isEmpty():
+            # Nothing to match: a MERGE would still join, and cost several times the write.
+            rows.write.format("delta").mode("overwrite").option("userMetadata", run_id).save(path)
+            return
+        builder = target.alias("old").merge(rows.alias("new"), condition)
+        if update:
+            builder = builder.whenMatchedUpdateAll(condition=changed)
+        builder.whenNotMatchedInsertAll().execute()
+
     spark.conf.set("spark.databricks.delta.commitInfo.userMetadata", run_id)
     try:
-        _retrying(builder.execute)
+        _retrying(write)
     finally:
         spark.conf.unset("spark.databricks.delta.commitInfo.userMetadata")
+
+
+def _comparable(side: str, column: TableColumn) -> str:
+    return f"to_json({side}.`{column.name}`)" if column.type.startswith("map") else f"{side}.`{column.name}`"
 
 
 def delete_users(spark: SparkSession, settings: Settings, table: Table, users: DataFrame, run_id: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+from collections.abc import Callable
 from datetime import datetime, time
 from pathlib import Path
 
@@ -36,10 +37,8 @@ def load(settings: Settings, days: Days) -> LoadReport:
     mapping = Mapping.bundled(NAME)
     report = LoadReport(NAME)
     _events(settings, folder / "transactions.parquet", mapping, days, report)
-    products = pq.read_table(folder / "products.parquet")
-    titles = [title(*row) for row in zip(*(products[name].to_pylist() for name in TITLE), strict=True)]
-    _whole_table(settings, "items", "products.parquet", products.append_column("title", pa.array(titles)), report)
-    _whole_table(settings, "users", "demographics.parquet", pq.read_table(folder / "demographics.parquet"), report)
+    _whole_table(settings, "items", folder / "products.parquet", report, _with_titles)
+    _whole_table(settings, "users", folder / "demographics.parquet", report)
     return report
 
 
@@ -94,10 +93,23 @@ def _events(settings: Settings, path: Path, mapping: Mapping, days: Days, report
     report.add(target, True, "events", chosen.num_rows)
 
 
-def _whole_table(settings: Settings, kind: Kind, name: str, table: pa.Table, report: LoadReport) -> None:
-    target = landing_folder(settings, NAME, kind) / name
-    new = not target.exists()
-    if new:
-        with whole(target) as partial:
-            pq.write_table(table, partial)
-    report.add(target, new, kind, table.num_rows)
+def _with_titles(products: pa.Table) -> pa.Table:
+    titles = [title(*row) for row in zip(*(products[name].to_pylist() for name in TITLE), strict=True)]
+    return products.append_column("title", pa.array(titles, pa.string()))
+
+
+def _whole_table(
+    settings: Settings,
+    kind: Kind,
+    path: Path,
+    report: LoadReport,
+    change: Callable[[pa.Table], pa.Table] = lambda table: table,
+) -> None:
+    target = landing_folder(settings, NAME, kind) / path.name
+    if target.exists():
+        report.add(target, False)
+        return
+    table = change(pq.read_table(path))
+    with whole(target) as partial:
+        pq.write_table(table, partial)
+    report.add(target, True, kind, table.num_rows)

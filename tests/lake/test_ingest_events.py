@@ -20,6 +20,7 @@ from jobs.job import Context, Report
 from lake import delta
 from lake.errors import SourceError
 from lake.settings import Settings
+from lake.sources import load
 from lake.sources.landing import register
 from lake.sources.mapping import Mapping
 from lake.window import Window
@@ -300,6 +301,28 @@ def test_items_users_and_consents_go_to_tables_of_their_own(spark: SparkSession,
             bronze(spark, settings)
         except Exception as error:
             raise SourceError(str(error)) from None
+
+
+def test_real_slices_of_all_sources_are_taken_in_whole(
+    spark: SparkSession, settings: Settings, online_retail_file: Path, movielens_1m_folder: Path
+) -> None:
+    days = {
+        "online-retail-ii": (online_retail_file, date(2010, 12, 5), date(2010, 12, 6), 5_450),
+        "movielens-1m": (movielens_1m_folder, date(2001, 1, 1), date(2001, 1, 3), None),
+        "complete-journey": (None, date(2017, 3, 1), date(2017, 3, 2), None),
+    }
+    counts = {}
+    for source, (path, start, end, count) in days.items():
+        counts[source] = load(source, settings, path, start=start, end=end).rows
+        assert count in (None, counts[source]["events"])
+    report = ingest(settings, Window(date(2000, 1, 1), date(2018, 1, 1)))
+    assert report.rows_read == sum(sum(kinds.values()) for kinds in counts.values())
+    assert (report.details["files_refused"], report.details["lines_unparsable"]) == (0, 0)
+    assert not [key for key in report.details if "columns" in key]
+    for source, (_, start, end, _) in days.items():
+        rows = bronze(spark, settings, source)
+        outside = rows.where(~F.col("_window_date").between(F.lit(start), F.date_sub(F.lit(end), 1)))
+        assert (rows.count(), outside.count()) == (counts[source]["events"], 0)
 
 
 def crash(settings: Settings, batch: int = 0) -> None:

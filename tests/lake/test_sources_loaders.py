@@ -22,7 +22,6 @@ from lake.settings import Settings
 from lake.sources import load
 from lake.sources.complete_journey import size_in_words, title
 from lake.sources.mapping import Mapping
-from lake.sources.online_retail import lines
 
 RETAIL = ["Invoice", "StockCode", "Description", "Quantity", "InvoiceDate", "Price", "Customer ID", "Country"]
 SHOP = """name = "shop"
@@ -285,20 +284,3 @@ def test_one_bad_file_among_ones_own_lands_none_of_them(settings: Settings, tmp_
         load("files", settings, folder, mapping, kind="items")
     with pytest.raises(SourceError, match="takes whole files"):
         load("files", settings, folder, mapping, start=date(2024, 1, 1))
-
-
-def test_the_real_retail_data_lands_by_days(settings: Settings, online_retail_file: Path) -> None:
-    first, second = date(2010, 12, 5), date(2010, 12, 6)
-    report = load("online-retail-ii", settings, online_retail_file, start=first, end=second)
-    (file,) = report.files
-    rows = rows_of(file)[1:]
-    assert len(rows) == report.rows["events"] == 5_450
-    assert {row[4][:10] for row in rows} == {"2010-12-05"}
-    assert next(lines(online_retail_file)) == RETAIL
-
-
-def test_the_real_movielens_lands_by_days(settings: Settings, movielens_1m_folder: Path) -> None:
-    report = load("movielens-1m", settings, movielens_1m_folder, start=date(2001, 1, 1), end=date(2001, 1, 3))
-    assert (report.rows["items"], report.rows["users"]) == (3_883, 6_040)
-    seconds = pq.read_table(landed(settings, "movielens-1m")[0])["timestamp"].to_pylist()
-    assert seconds and min(seconds) >= 978_307_200 and max(seconds) < 978_480_000
