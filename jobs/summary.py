@@ -21,7 +21,8 @@ SHOWN_USERS = 3
 
 @dataclass(frozen=True)
 class Summary:
-    """books: counts over all cleaning runs; segments: users by RFM segment; metrics: rows of the latest training."""
+    """books: counts over all cleaning runs; segments: users by RFM segment; metrics: the latest training, a row a
+    model and scope."""
 
     seconds: float
     books: dict[str, int]
@@ -71,13 +72,10 @@ def show(summary: Summary) -> None:
     )
     for scope in dict.fromkeys(row["scope"] for row in summary.metrics):
         rows = [row for row in summary.metrics if row["scope"] == scope]
-        models = list(dict.fromkeys(row["model"] for row in rows))
-        found = {(row["model"], row["metric"]): row for row in rows}
-        names = [name for name in SHOWN_METRICS if any(row["metric"] == name for row in rows)]
         emit_table(
             f"models on the test window, {scope} items (95 % interval)",
-            ["model", *names],
-            [[model, *(_interval(found.get((model, name))) for name in names)] for model in models],
+            ["model", *SHOWN_METRICS],
+            [[row["model"], *(_interval(row, name) for name in SHOWN_METRICS)] for row in rows],
         )
     for answer in summary.lists:
         show_answer(answer)
@@ -123,5 +121,9 @@ def _lists(settings: Settings) -> list[Answer]:
     return [reader.recommend(user, 5) for user in list(chosen.values())[:SHOWN_USERS]]
 
 
-def _interval(row: dict[str, Any] | None) -> str:
-    return "" if row is None else f"{row['value']:.3f} ({row['low']:.3f}-{row['high']:.3f})"
+def _interval(row: dict[str, Any], name: str) -> str:
+    """The value, and its interval where it has one."""
+    if row.get(name) is None:
+        return ""
+    low, high = row.get(f"{name}_low"), row.get(f"{name}_high")
+    return f"{row[name]:.3f}" if low is None else f"{row[name]:.3f} ({low:.3f}-{high:.3f})"
