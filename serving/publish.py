@@ -209,7 +209,8 @@ def _validate_as_reader(opened: Opened, groups: list[Group]) -> None:
         raise ServingError(f"the files hold {users} personal lists, {snapshot.users} were written")
     step = max(1, len(lists) // SAMPLED_BUCKETS)
     expected = [*lists[::step], *(item for item in groups if item.table == FALLBACK_GROUP)]
-    found = [*(opened.group(item.group) for item in lists[::step]), opened.fallback_group()]
+    found = [group for item in lists[::step] for group in opened.groups(item.group, item.group + 1)]
+    found.append(opened.fallback_group())
     if found != expected:
         raise ServingError("the rows read without Spark are not those that were written")
     for item in lists[::step]:
