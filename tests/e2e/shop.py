@@ -142,8 +142,9 @@ class Shop:
 
     def arrive(self, window: Window, folder: Path) -> None:
         """Let the events of a window land as one file."""
-        file = write_events(folder / f"events-{window.start}.csv", window)
-        load("files", self.settings, [file], folder / "shop.toml")
+        file, mapping = write_events(folder / f"events-{window.start}.csv", window), folder / "shop.toml"
+        mapping.write_text(MAPPING)
+        load("files", self.settings, [file], mapping)
 
 
 def open_shop(folder: Path) -> Shop:
