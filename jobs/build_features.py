@@ -38,8 +38,9 @@ def run(context: Context) -> Report:
     tiles = _corrected(context)
     consents = _table(context, "silver.consents")
     with step(f"day tiles {tiles}"):
-        _write_tiles(context, tiles, consents, missing)
+        # First, because writing the tiles may drop the last trace of a user by which the other tables find them.
         forgotten = _forget(context, consents, missing)
+        _write_tiles(context, tiles, consents, missing)
     with step(f"RFM and affinities as of {context.window.end}"):
         return _write_features(context, forgotten)
 

@@ -129,7 +129,9 @@ def test_day_by_day_gives_the_same_events_as_one_window(
     assert_same_rows(_events(spark, nightly), _events(spark, settings))
     returned = _events(spark, settings).filter("event_type = 'return'").collect()
     assert [row["returned_event_id"] for row in returned] == ["shop:2"]
-    assert_same_rows(delta.read(spark, nightly, "silver.items"), delta.read(spark, settings, "silver.items"))
+    # A frame with a map cannot be put in order; this source gives no attributes.
+    items = (delta.read(spark, home, "silver.items").drop("attributes") for home in (nightly, settings))
+    assert_same_rows(*items)
 
 
 def test_running_it_twice_changes_nothing(spark: SparkSession, settings: Settings, tmp_path: Path) -> None:
