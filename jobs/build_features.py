@@ -14,7 +14,7 @@ from pyspark.sql import functions as F
 
 from expectations.gate import gate
 from features.affinity import affinity
-from features.consent import consented_events, without_consent
+from features.consent import consented_events, withdrawn_users, without_consent
 from features.rfm import rfm
 from features.tiles import user_day, user_item_day
 from jobs.job import CLEANED_FROM, Context, Report
@@ -75,16 +75,22 @@ def _write_tiles(context: Context, tiles: Window, consents: DataFrame, missing: 
 
 
 def _forget(context: Context, consents: DataFrame, missing: MissingConsent) -> int:
-    """Remove users who do not consent from everything gold that is kept by user; how many had to be removed."""
-    users = _table(context, USER_DAY.name).select("user_id")
-    gone = without_consent(users, consents, missing).persist()
-    count = gone.count()
-    if count:
-        # user_day last: it is where they are found again should this be interrupted.
-        for table in (USER_ITEM_DAY, RFM, AFFINITY, USER_DAY):
+    """Remove users who do not consent from every gold table that is kept by user; how many they were.
+
+    Each table is looked through for itself: tiles of a user may be gone while older scores are still there.
+    """
+    if missing == "granted" and withdrawn_users(consents).isEmpty():
+        return 0
+    removed = 0
+    for table in (USER_ITEM_DAY, USER_DAY, RFM, AFFINITY):
+        users = _table(context, table.name).select("user_id")
+        gone = without_consent(users, consents, missing).persist()
+        found = gone.count()
+        if found:
             delta.delete_users(context.spark, context.settings, table, gone, context.run_id)
-    gone.unpersist()
-    return count
+        gone.unpersist()
+        removed = max(removed, found)
+    return removed
 
 
 def _write_features(context: Context, forgotten: int) -> Report:
