@@ -39,7 +39,7 @@ def run(context: Context) -> Report:
     ranker = tracking.load_ranker(where, champion)
     tiles = _table(context, USER_ITEM_DAY.name).where(F.col("event_date") < F.lit(end))
     today = delta.in_window("as_of", Window.day(end))
-    rfm, affinity = _table(context, RFM.name).where(today), _table(context, AFFINITY.name).where(today)
+    rfm, affinity = (_table(context, table.name).where(today) for table in (RFM, AFFINITY))
     if rfm.isEmpty():
         raise ContractError(
             f"{RFM.name} holds nothing as of {end}; first: attune run build_features "
@@ -51,10 +51,12 @@ def run(context: Context) -> Report:
     set_checkpoints(context)
     parameters = Parameters()
     with step(f"fitting sources before {end}"):
-        sources = hybrid.fit_sources(consented, rfm, affinity, items, context.window.as_of, parameters)
+        sources = hybrid.fit_sources(
+            consented, rfm.join(refusing, "user_id", "left_anti"), affinity, items, context.window.as_of, parameters
+        )
     length = settings.list_length
     lists = personal_lists(sources, ranker, consented, profiles, refusing, length, parameters)
-    cohorts = fallback_lists(consented, rfm.join(refusing, "user_id", "left_anti"), items, context.window.as_of, length)
+    cohorts = fallback_lists(sources.facts, length)
 
     def check(recommendations: DataFrame, fallbacks: DataFrame) -> None:
         gate(recommendations, RECOMMENDATIONS.name, settings, context.run_id)

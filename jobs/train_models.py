@@ -18,7 +18,7 @@ from jobs.version import code_version
 from lake import delta
 from lake.console import say, step
 from lake.errors import ContractError
-from lake.tables import EVENTS
+from lake.tables import EVENTS, USER_DAY, USER_ITEM_DAY
 from models import hybrid, tracking
 from models.hybrid import Parameters, Sources
 from models.interactions import before, positives
@@ -27,10 +27,10 @@ from models.ranker import Ranker
 from models.report import children, figures, summary, table_rows
 from models.split import Split, time_split
 from models.tracking import Registry, Training, Version
-from models.training import Judged, Timings, fit_before, judge, learn
+from models.training import Judged, Log, Timings, fit_before, judge, learn
 
 # The tables a model depends on; their Delta versions go into the run.
-INPUTS = ("silver.events", "silver.items", "silver.consents")
+INPUTS = ("silver.events", "silver.items", "silver.consents", "gold.user_item_day", "gold.user_day")
 
 
 def registry(context: Context) -> Registry:
@@ -55,28 +55,29 @@ def run(context: Context) -> Report:
 
 def _train(context: Context, where: Registry, champion: Version | None) -> Report:
     parameters, timings = Parameters(), Timings()
-    events, items = _inputs(context)
+    log = _inputs(context)
     set_checkpoints(context)
     with step("splitting by time"), timings.stage("split"):
-        split = time_split(positives(events), context.window.as_of)
+        split = time_split(log.wanted, context.window.as_of)
     with step(f"fitting sources before {split.validation:%Y-%m-%d %H:%M}"), timings.stage("fit_validation"):
-        early = fit_before(events, items, split.validation, parameters)
+        early = fit_before(log, split.validation, parameters)
     with step("learning to rank"), timings.stage("rank"):
-        ranker = learn(events, early, split.test, parameters, _workers(context))
+        ranker = learn(log, early, split.test, parameters, _workers(context))
     hybrid.release(early)
     with step(f"fitting sources before {split.test:%Y-%m-%d %H:%M}"), timings.stage("fit_test"):
-        late = fit_before(events, items, split.test, parameters)
+        late = fit_before(log, split.test, parameters)
     old = _old_ranker(where, champion, hybrid.features(late))
     rankers = {HYBRID: ranker} | ({CHAMPION: old} if old else {})
     with step("judging all models on the last window"), timings.stage("judge"):
-        judged = judge(events, late, split.end, rankers, parameters)
+        judged = judge(log, late, split.end, rankers, parameters)
     decision = decide(judged.replicates, hybrid.SOURCES, has_champion=old is not None)
     with step("keeping the training in MLflow"), timings.stage("track"):
         training = _training(context, split, judged, late, ranker, parameters, timings, decision)
         challenger = tracking.log_training(where, training)
         _settle(where, champion, challenger, decision)
     hybrid.release(late)
-    judged.scored.unpersist()
+    for frame in (judged.scored, log.wanted):
+        frame.unpersist()
     say(f"{challenger}: {decision.reason}")
     return Report(
         model_version=str(challenger if decision.promote else champion),
@@ -93,19 +94,30 @@ def _train(context: Context, where: Registry, champion: Version | None) -> Repor
     )
 
 
-def _inputs(context: Context) -> tuple[DataFrame, DataFrame]:
-    """Events of consenting people before the window's end, and items."""
-    settings, spark = context.settings, context.spark
+def _inputs(context: Context) -> Log:
+    """What consenting people did before the window's end; the positives are persisted."""
+    settings, spark, end = context.settings, context.spark, context.window.end
     missing = settings.consent_default()
-    if not delta.exists(spark, settings, EVENTS.name):
-        raise ContractError(
-            f"{EVENTS.name} was never written in {settings.home}; first: attune run clean_events "
-            f"--start {context.window.start} --end {context.window.end}"
-        )
-    past = delta.read(spark, settings, EVENTS.name).where(F.col("event_date") < F.lit(context.window.end))
-    people = before(past, context.window.as_of).where(~F.coalesce(F.col("is_bot"), F.lit(False)))
-    allowed = consented_events(people, delta.read(spark, settings, "silver.consents"), missing, context.window.as_of)
-    return allowed, delta.read(spark, settings, "silver.items")
+    for table, job in ((EVENTS, "clean_events"), (USER_ITEM_DAY, "build_features")):
+        if not delta.exists(spark, settings, table.name):
+            raise ContractError(
+                f"{table.name} was never written in {settings.home}; first: attune run {job} "
+                f"--start {context.window.start} --end {end}"
+            )
+    consents = delta.read(spark, settings, "silver.consents")
+
+    def allowed(name: str) -> DataFrame:
+        past = delta.read(spark, settings, name).where(F.col("event_date") < F.lit(end))
+        return consented_events(past, consents, missing, context.window.as_of)
+
+    events = before(allowed(EVENTS.name), context.window.as_of).where(~F.coalesce(F.col("is_bot"), F.lit(False)))
+    return Log(
+        events=events,
+        tiles=allowed(USER_ITEM_DAY.name),
+        days=allowed(USER_DAY.name),
+        items=delta.read(spark, settings, "silver.items"),
+        wanted=positives(events).persist(),
+    )
 
 
 def _old_ranker(where: Registry, champion: Version | None, features: tuple[str, ...]) -> Ranker | None:

@@ -48,6 +48,8 @@ def session(settings: Settings, name: str = "attune") -> SparkSession:
     from pyspark.sql import SparkSession
 
     (settings.home / "tmp").mkdir(parents=True, exist_ok=True)
+    # PySpark takes its workers' interpreter from here in a session that Python starts, whatever the setting says.
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     builder = SparkSession.builder.appName(name)
     for key, value in spark_conf(settings).items():
         builder = builder.config(key, value)

@@ -18,6 +18,8 @@ from lake.errors import ModelError
 
 # Fixed, and not the number of cores, as blocks decide the order in which floats are summed.
 BLOCKS = 4
+# Users who must want an item before it says anything about others.
+LEAST_USERS = 2
 
 
 @dataclass(frozen=True)
@@ -35,10 +37,10 @@ class AlsParameters:
     history counts: "one", "log" for 1 + ln(times), or "times".
     """
 
-    rank: int = 64
+    rank: int = 32
     alpha: float = 1.0
     regularisation: float = 0.1
-    iterations: int = 10
+    iterations: int = 8
     value: Literal["one", "log", "times"] = "times"
     seed: int = 42
 
@@ -50,26 +52,21 @@ class AlsParameters:
                 raise ModelError(f"ALS: got {name}={value}; it must be at least {least}")
 
 
-def fit_als(history: DataFrame, parameters: AlsParameters) -> Factors:
+def fit_als(history: DataFrame, items: DataFrame, parameters: AlsParameters) -> Factors:
     """Factors of the history (user_id, item_id, times; one row a user and item).
 
-    Checkpoints every ten iterations when the Spark context has a checkpoint folder. Raises ModelError when the
-    history is empty.
+    items: DataFrame[item_id, item], numbers of the items by their sorted ids. Items that one user alone wanted
+    relate nobody to anybody; they are left out and have no vector, unless there are no others. Checkpoints every
+    ten iterations when the Spark context has a checkpoint folder. Raises ModelError when the history is empty.
     """
     parameters.check()
-    users, items = _numbered(history, "user_id", "user"), _numbered(history, "item_id", "item")
-    users, items = users.persist(), items.persist()
-    values: dict[str, Column] = {"one": F.lit(1.0), "log": 1 + F.log(F.col("times")), "times": F.col("times")}
-    ratings = (
-        history.join(users, "user_id")
-        .join(items, "item_id")
-        .select("user", "item", values[parameters.value].cast("float").alias("rating"))
-        .repartition(BLOCKS, "user")
-        .sortWithinPartitions("user", "item")
-        .persist()
-    )
+    shared = history.groupBy("item_id").agg(F.count(F.lit(1)).alias("users")).where(f"users >= {LEAST_USERS}")
+    kept = history.join(F.broadcast(shared.select("item_id")), "item_id", "left_semi")
+    users, ratings = _ratings(kept, items, parameters)
+    if not ratings.count():
+        users, ratings = _ratings(history, items, parameters)
     try:
-        if not ratings.count():
+        if ratings.isEmpty():
             raise ModelError("ALS: the history holds no purchase, like or good rating; ingest more events")
         fitted = ALS(
             rank=parameters.rank,
@@ -85,17 +82,26 @@ def fit_als(history: DataFrame, parameters: AlsParameters) -> Factors:
             seed=parameters.seed,
             checkpointInterval=10,
         ).fit(ratings)
-        return Factors(
-            _named(fitted.userFactors, users, "user", "user_id"), _named(fitted.itemFactors, items, "item", "item_id")
-        )
+        named = _named(fitted.userFactors, users, "user", "user_id").persist()
+        return Factors(named, _named(fitted.itemFactors, items, "item", "item_id"))
     finally:
         ratings.unpersist()
 
 
-def _numbered(history: DataFrame, name: str, number: str) -> DataFrame:
-    """Distinct ids with their position in sorted order, from 0. One sort in one task: ids only, a few bytes each."""
-    ids = history.select(name).distinct()
-    return ids.select(name, (F.row_number().over(Window.orderBy(name)) - 1).cast("int").alias(number))
+def _ratings(history: DataFrame, items: DataFrame, parameters: AlsParameters) -> tuple[DataFrame, DataFrame]:
+    """Users with their numbers, and what MLlib is fitted on: user, item, rating; persisted, in a fixed order."""
+    values: dict[str, Column] = {"one": F.lit(1.0), "log": 1 + F.log(F.col("times")), "times": F.col("times")}
+    # One sort in one task: distinct ids only, a few bytes each.
+    number = (F.row_number().over(Window.orderBy("user_id")) - 1).cast("int")
+    users = history.select("user_id").distinct().withColumn("user", number)
+    rows = (
+        history.join(users, "user_id")
+        .join(F.broadcast(items), "item_id")
+        .select("user", "item", values[parameters.value].cast("float").alias("rating"))
+        .repartition(BLOCKS, "user")
+        .sortWithinPartitions("user", "item")
+    )
+    return users, rows.persist()
 
 
 def _named(vectors: DataFrame, numbers: DataFrame, number: str, name: str) -> DataFrame:

@@ -14,6 +14,8 @@ from models.candidates import Catalogue
 
 # A token of one item relates it to nothing.
 LEAST_ITEMS = 2
+# One of more than this share of the items relates everything to everything.
+MOST_SHARE = 0.1
 
 
 def content(items: DataFrame, catalogue: Catalogue) -> sp.csr_matrix:
@@ -36,7 +38,9 @@ def content(items: DataFrame, catalogue: Catalogue) -> sp.csr_matrix:
     names, column = np.unique(np.asarray(tokens["token"].to_pylist()), return_inverse=True)
     row = tokens["item"].to_numpy()
     counts = np.bincount(column, minlength=len(names))
-    weight = np.where(counts >= LEAST_ITEMS, np.log(shape_rows / np.maximum(counts, 1)), 0.0)
-    matrix = sp.csr_matrix((weight[column], (row, column)), shape=(shape_rows, len(names)))
+    telling = (counts >= LEAST_ITEMS) & (counts <= np.maximum(MOST_SHARE * shape_rows, LEAST_ITEMS))
+    weight = np.where(telling, np.log(shape_rows / np.maximum(counts, 1)), 0.0)
+    kept = weight[column] > 0
+    matrix = sp.csr_matrix((weight[column][kept], (row[kept], column[kept])), shape=(shape_rows, len(names)))
     lengths = np.sqrt(np.asarray(matrix.multiply(matrix).sum(axis=1)).ravel())
     return (sp.diags(1 / np.maximum(lengths, 1e-9)) @ matrix).tocsr().astype(np.float32)

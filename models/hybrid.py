@@ -14,14 +14,14 @@ from pyspark.sql import functions as F
 from models.als import AlsParameters, Factors, fit_als, item_matrix
 from models.candidates import Catalogue, candidates, catalogue, profiles
 from models.content import content
-from models.metrics import LONGEST
 from models.popularity import counts_of, popularity
 from models.ranker import RankerParameters
 from models.ranking_features import Facts, feature_names, pairs, ranking_features
 from models.repurchase import repurchase
 from models.scorers import ContentScorer, FactorScorer, PopularityScorer, Scorer
 
-SOURCES = ("repurchase", "als", "popularity", "content")
+# What nominates candidates, and what the hybrid has to beat.
+SOURCES = ("repurchase", "als", "popularity")
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,6 @@ class Sources:
     catalogue: Catalogue
     scorers: list[Scorer]
     factors: Factors
-    own: DataFrame
     popular: DataFrame
     held: tuple[DataFrame, ...] = ()
 
@@ -55,19 +54,19 @@ def fit_sources(
 ) -> Sources:
     """Fit all sources on user-item-day tiles of events before as_of. rfm, affinity: as of it. items: silver.items.
 
-    The pairs are persisted; release() lets them go. Raises ModelError when the tiles hold no positive.
+    Frames are persisted; release() lets them go. Raises ModelError when the tiles hold no positive.
     """
     history = pairs(tiles, as_of).persist()
-    numbered = catalogue(history)
-    popular = popularity(tiles, as_of)
-    factors = fit_als(history, parameters.als)
+    popular = popularity(history).persist()
+    numbered = catalogue(popular)
+    factors = fit_als(history, numbered.frame, parameters.als)
     scorers: list[Scorer] = [
         FactorScorer("als", parameters.take, item_matrix(factors, numbered.ids)),
         PopularityScorer("popularity", parameters.take, counts_of(popular, numbered.ids)),
-        ContentScorer("content", parameters.take, content(items, numbered)),
+        ContentScorer("content", content(items, numbered)),
     ]
-    own = repurchase(history, popular, max(parameters.own, LONGEST))
-    return Sources(Facts(history, rfm, affinity, items, as_of), numbered, scorers, factors, own, popular, (history,))
+    held = (history, popular, factors.users)
+    return Sources(Facts(history, rfm, affinity, items, as_of), numbered, scorers, factors, popular, held)
 
 
 def candidate_features(sources: Sources, users: DataFrame, parameters: Parameters) -> DataFrame:
@@ -76,12 +75,13 @@ def candidate_features(sources: Sources, users: DataFrame, parameters: Parameter
     users: DataFrame[user_id].
     """
     asked = users.select("user_id").distinct()
-    history = sources.facts.pairs.join(asked, "user_id", "left_semi")
+    own = repurchase(sources.facts.pairs.join(asked, "user_id", "left_semi"), sources.popular)
     weight = F.pow(F.lit(0.5), F.col("x_idle") / parameters.half_life)
-    profile = profiles(history.withColumn("weight", weight), sources.own, "weight", sources.catalogue)
+    nominated = F.col("repurchase_rank") <= parameters.own
+    profile = profiles(own.withColumn("weight", weight).withColumn("own", nominated), sources.catalogue)
     block = profile.join(sources.factors.users, "user_id", "left")
     found = candidates(block, sources.catalogue, sources.scorers)
-    return ranking_features(found, sources.own, sources.facts, tuple(scorer.name for scorer in sources.scorers))
+    return ranking_features(found, own, sources.facts, tuple(scorer.name for scorer in sources.scorers))
 
 
 def features(sources: Sources) -> tuple[str, ...]:

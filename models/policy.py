@@ -59,7 +59,7 @@ def as_lists(rows: DataFrame, by: tuple[str, ...], items: DataFrame) -> DataFram
     """
     titles = items.select("item_id", "title")
     entry = F.struct(
-        F.col("rank").cast("int"),
+        F.col("rank").cast("int").alias("rank"),
         F.col("item_id"),
         F.coalesce("title", "item_id").alias("title"),
         F.col("score").cast("double").alias("score"),

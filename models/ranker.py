@@ -20,6 +20,8 @@ from pyspark.sql import functions as F
 from lake.errors import ModelError
 
 FORMAT = "attune-ranker/1"
+# Of a hundred. 40 would halve the training; what that costs is in docs/decisions/ranker.md.
+KEPT_NEGATIVES = 100
 QUERIES_A_WORKER = 100
 QUERIES_A_UNIT_OF_WEIGHT = 100
 
@@ -71,13 +73,16 @@ def training_rows(features: DataFrame, wanted: DataFrame, window: int) -> DataFr
     wanted: DataFrame[user_id, item_id], positives of the window after the features' instant. window: its number.
     Each user asks twice: once over all candidates, and once over the new ones only, as a user's own items are so
     much likelier that within one query new items would hardly be compared with each other. A query of which
-    nothing was wanted teaches nothing and is left out.
+    nothing was wanted teaches nothing and is left out. Of what was not wanted a fixed share is kept, chosen by the
+    pair alone.
     """
     labels = wanted.select("user_id", "item_id").distinct().withColumn("label", F.lit(1.0))
+    thinned = F.pmod(F.xxhash64("user_id", "item_id", F.lit(window)), F.lit(100)) < KEPT_NEGATIVES
     scopes = F.explode(F.when(F.col("seen") == 0, F.array(F.lit(0), F.lit(1))).otherwise(F.array(F.lit(0))))
     asked = (
         features.join(labels, ["user_id", "item_id"], "left")
         .withColumn("label", F.coalesce("label", F.lit(0.0)))
+        .where((F.col("label") > 0) | thinned)
         .withColumn("scope", scopes)
         .withColumn("taught", F.max("label").over(Window.partitionBy("user_id", "scope")))
     )
@@ -103,9 +108,12 @@ def fit_ranker(rows: DataFrame, features: tuple[str, ...], parameters: RankerPar
     least = min(parameters.min_child_weight, queries / QUERIES_A_UNIT_OF_WEIGHT)
     # A worker without rows would fail; few rows need no second one.
     workers = workers if queries >= QUERIES_A_WORKER * workers else 1
-    # A fixed order within fixed partitions, so that the same rows give the same trees.
+    # A fixed order within fixed partitions, so that the same rows give the same trees. XGBoost sorts by query
+    # alone, and Spark drops a sort that another follows: persisting keeps this one.
     placed = rows.repartition(workers, "query").sortWithinPartitions("query", "item_id")
-    filled = placed.select("query", "label", *(F.coalesce(name, F.lit(float("nan"))).alias(name) for name in features))
+    filled = placed.select(
+        "query", "label", *(F.coalesce(name, F.lit(float("nan"))).alias(name) for name in features)
+    ).persist()
     logging.getLogger("XGBoost-PySpark").setLevel(logging.WARNING)
     ranker = SparkXGBRanker(
         features_col=list(features),
@@ -116,7 +124,10 @@ def fit_ranker(rows: DataFrame, features: tuple[str, ...], parameters: RankerPar
         verbosity=0,
         **asdict(replace(parameters, min_child_weight=least)),
     )
-    booster = ranker.fit(filled).get_booster()
+    try:
+        booster = ranker.fit(filled).get_booster()
+    finally:
+        filled.unpersist()
     return Ranker(bytes(booster.save_raw("json")).decode(), features)
 
 

@@ -20,6 +20,7 @@ ITEM = ("i_users7", "i_users30", "i_users90", "i_first30", "i_age", "i_idle", "i
 PAIR = (
     "x_units", "x_amount", "x_idle", "x_recent90", "x_recent180", "x_recent_rank", "x_due", "x_share",
 )  # fmt: skip
+PAIRWISE = tuple(name for name in PAIR if name != "x_share")
 USER = ("u_items", "u_basket", "u_explores", "u_price", "u_recency", "u_frequency", "u_monetary", "u_r", "u_f", "u_m")
 BOTH = ("seen", "repurchase_score", "repurchase_rank", "b_price_gap", "b_category", "b_brand", "b_price_band")
 
@@ -55,7 +56,7 @@ def feature_date(as_of: datetime) -> date:
 
 
 def pairs(tiles: DataFrame, as_of: datetime) -> DataFrame:
-    """user_id, item_id, the PAIR features that need no other frame, and price (per unit, or null).
+    """user_id, item_id, those PAIR features that need no other row, and price (per unit, or null).
 
     tiles: user-item-day tiles of events before as_of. Ages are in days, to the second, by the latest event of a
     day. Adds last_time, days and times, so that it serves the sources as their history, and bought (days with
@@ -78,11 +79,8 @@ def pairs(tiles: DataFrame, as_of: datetime) -> DataFrame:
     )
     gap = F.when(F.col("days") > 1, (F.col("x_age") - F.col("x_idle")) / (F.col("days") - 1))
     paid = (F.col("x_units") > 0) & (F.col("x_amount") > 0)
-    order = Window.partitionBy("user_id").orderBy(F.desc("x_recent180"), "item_id")
-    return (
-        found.withColumn("x_recent_rank", F.row_number().over(order))
-        .withColumn("x_due", F.try_divide(F.col("x_idle"), gap))
-        .withColumn("price", F.when(paid, F.col("x_amount") / F.col("x_units")))
+    return found.withColumn("x_due", F.try_divide(F.col("x_idle"), gap)).withColumn(
+        "price", F.when(paid, F.col("x_amount") / F.col("x_units"))
     )
 
 
@@ -143,13 +141,15 @@ def affinities(affinity: DataFrame) -> DataFrame:
 def ranking_features(candidates: DataFrame, own: DataFrame, facts: Facts, scorers: tuple[str, ...]) -> DataFrame:
     """The candidates with all features as floats: user_id, item_id and feature_names(scorers). Keys as before.
 
-    candidates: as models.candidates gives them. own: as models.repurchase gives it.
+    candidates: as models.candidates gives them. own: the pairs of their users, as models.repurchase gives them.
     """
     items = item_features(facts.pairs).join(_keys(facts.items), "item_id", "left")
-    users = user_features(facts.pairs, facts.rfm).join(affinities(facts.affinity), "user_id", "left")
-    x = facts.pairs.select("user_id", "item_id", "days", *(name for name in PAIR if name != "x_share"))
+    users = user_features(own, facts.rfm).join(affinities(facts.affinity), "user_id", "left")
+    recent = Window.partitionBy("user_id").orderBy(F.desc("x_recent180"), "item_id")
+    ranked = own.withColumn("x_recent_rank", F.row_number().over(recent))
+    x = ranked.select("user_id", "item_id", "days", "repurchase_score", "repurchase_rank", *PAIRWISE)
     joined = (
-        candidates.join(x.join(own, ["user_id", "item_id"], "left"), ["user_id", "item_id"], "left")
+        candidates.join(x, ["user_id", "item_id"], "left")
         .join(F.broadcast(items), "item_id", "left")
         .join(users, "user_id", "left")
     )

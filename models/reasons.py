@@ -11,7 +11,7 @@ OFTEN = 0.1
 
 def source() -> Column:
     """Of a candidate with features: repurchase for the user's own items, else the source that ranks it first."""
-    ranks = {name: F.col(f"{name}_rank") for name in ("als", "content", "popularity")}
+    ranks = {name: F.col(f"{name}_rank") for name in ("als", "popularity")}
     first = F.least(*ranks.values())
     found = F.when(F.col("seen") > 0, "repurchase")
     for name, rank in ranks.items():
@@ -57,6 +57,5 @@ def _reason() -> Column:
         .when(F.col("source") == "repurchase", "You liked this before")
         .when(mine, F.concat(F.lit("Because you often choose "), category))
         .when((F.col("source") == "popularity") & (F.col("i_users30") > 0), "Popular in the last 30 days")
-        .when(F.col("source") == "content", "Similar to what you have chosen")
         .otherwise("Chosen by people with a history like yours")
     )

@@ -13,6 +13,7 @@ from features.segments import GRID
 from models.hybrid import SOURCES, Parameters, Sources
 from models.metrics import KS, NAMES, SCOPES
 from models.plots import metric_by_model, score_distributions, segment_map
+from models.popularity import DAYS
 from models.promotion import HYBRID
 from models.tracking import Child
 from models.training import Judged
@@ -51,8 +52,7 @@ def children(judged: Judged, parameters: Parameters) -> tuple[Child, ...]:
     own: dict[str, dict[str, Any]] = {
         "repurchase": {"own": parameters.own},
         "als": asdict(parameters.als),
-        "popularity": {"days": 30, "take": parameters.take},
-        "content": {"take": parameters.take, "half_life": parameters.half_life},
+        "popularity": {"days": DAYS, "take": parameters.take},
         HYBRID: asdict(parameters.ranker) | {"sources": ", ".join(SOURCES)},
     }
     return tuple(Child(name, own.get(name, {}), summary(judged, name)) for name in judged.replicates.models)

@@ -6,16 +6,19 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 
-def repurchase(history: DataFrame, popular: DataFrame, length: int) -> DataFrame:
-    """Each user's own items by the days they were wanted on: user_id, item_id, repurchase_score, repurchase_rank.
+def repurchase(history: DataFrame, popular: DataFrame) -> DataFrame:
+    """The history with repurchase_score, and with repurchase_rank from 1 within each user.
 
     history: user_id, item_id, days, as models.ranking_features.pairs gives it. popular: item_id, score, as
     models.popularity gives it; it settles ties, as a fraction below one: most items were bought once, and among
-    them what others buy now is the likelier. The first `length` of each user, ranked from 1.
+    them what others buy now is the likelier.
     """
     lately = F.coalesce("popular", F.lit(0.0))
-    scored = history.join(popular.select("item_id", F.col("score").alias("popular")), "item_id", "left").select(
-        "user_id", "item_id", (F.col("days") + lately / (lately + 1000)).cast("double").alias("repurchase_score")
-    )
+    score = (F.col("days") + lately / (lately + 1000)).cast("double")
     order = Window.partitionBy("user_id").orderBy(F.desc("repurchase_score"), "item_id")
-    return scored.withColumn("repurchase_rank", F.row_number().over(order)).where(F.col("repurchase_rank") <= length)
+    return (
+        history.join(F.broadcast(popular.select("item_id", F.col("score").alias("popular"))), "item_id", "left")
+        .withColumn("repurchase_score", score)
+        .withColumn("repurchase_rank", F.row_number().over(order))
+        .drop("popular")
+    )

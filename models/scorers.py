@@ -1,10 +1,11 @@
-"""Scorers: each gives a score to every item for a block of users, as one dense matrix product.
+"""Scorers: sources of candidates as plain arrays that travel to Spark's workers and never grow with the users.
 
-A scorer is plain arrays (it travels to Spark's workers), never grows with the number of users, and has
-    name    what its columns are called: <name>_score, <name>_rank
-    take    how many of its best new items become candidates
-    scores(users: UserBlock) -> float32 array of shape (users, items)
-A new source of candidates is a new class here. Rows of a user who has nothing to go by are zero.
+A scorer has
+    name             what its columns are called: <name>_score, <name>_rank
+    best(block)      the candidates it nominates for a block of users, as rows and columns of users x items
+    at(block, r, c)  its scores of pairs, float32, those of other scorers' nominees among them
+A new source of candidates is a new class here. What it nominates holds its LONGEST best items of those a user
+has had, and at least as many of the rest, so that the scorer's own lists can be read off the candidates.
 """
 
 from __future__ import annotations
@@ -15,15 +16,25 @@ from typing import Protocol
 import numpy as np
 import scipy.sparse as sp
 
+from models.metrics import LONGEST
+
+Pairs = tuple[np.ndarray, np.ndarray]
+
 
 @dataclass(frozen=True)
 class UserBlock:
     """What scorers know of some users. vectors: float32 of shape (users, rank), zero where there is none.
-    profile: csr of shape (users, items): how much each item the user wanted still counts, never zero.
+    profile: csr of shape (users, items), columns sorted: how much each item the user wanted still counts, above
+    zero; its pattern is what they have had.
     """
 
     vectors: np.ndarray
     profile: sp.csr_matrix
+
+    @property
+    def had(self) -> Pairs:
+        """Rows and columns of what the users have had, in order."""
+        return np.repeat(np.arange(self.profile.shape[0]), np.diff(self.profile.indptr)), self.profile.indices
 
 
 class Scorer(Protocol):
@@ -32,48 +43,93 @@ class Scorer(Protocol):
     @property
     def name(self) -> str: ...
 
-    @property
-    def take(self) -> int: ...
+    def best(self, block: UserBlock) -> list[Pairs]: ...
 
-    def scores(self, users: UserBlock) -> np.ndarray: ...
+    def at(self, block: UserBlock, rows: np.ndarray, columns: np.ndarray) -> np.ndarray: ...
 
 
 @dataclass(frozen=True)
 class FactorScorer:
-    """The product of user and item vectors. items: float32 of shape (items, rank)."""
+    """The product of user and item vectors. take: new items it nominates. items: float32, shape (items, rank)."""
 
     name: str
     take: int
     items: np.ndarray
 
-    def scores(self, users: UserBlock) -> np.ndarray:
-        return users.vectors @ self.items.T
+    def best(self, block: UserBlock) -> list[Pairs]:
+        scores = block.vectors @ self.items.T
+        rows, columns = block.had
+        again = first(rows, columns, scores[rows, columns], LONGEST)
+        scores[rows, columns] = -np.inf
+        # Nothing is known of a user without a vector: all items would be equal.
+        scores[~block.vectors.any(axis=1)] = -np.inf
+        return [again, largest(scores, self.take)]
+
+    def at(self, block: UserBlock, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+        return np.einsum("pr,pr->p", block.vectors[rows], self.items[columns])
 
 
 @dataclass(frozen=True)
 class PopularityScorer:
-    """The same for everybody. counts: float32 of shape (items,)."""
+    """The same for everybody. take: new items it nominates. counts: float32 of shape (items,); 0: not popular."""
 
     name: str
     take: int
     counts: np.ndarray
 
-    def scores(self, users: UserBlock) -> np.ndarray:
-        return np.broadcast_to(self.counts, (users.profile.shape[0], len(self.counts)))
+    def best(self, block: UserBlock) -> list[Pairs]:
+        rows, columns = block.had
+        again = first(rows, columns, self.counts[columns], LONGEST)
+        order = np.argsort(-self.counts, kind="stable")[: np.count_nonzero(self.counts)]
+        # So far down every user finds enough that is new to them.
+        head = order[: self.take + int(np.diff(block.profile.indptr).max(initial=0))]
+        new = block.profile[:, head].toarray() == 0
+        found, places = np.nonzero(new & (np.cumsum(new, axis=1) <= self.take))
+        return [again, (found, head[places])]
+
+    def at(self, block: UserBlock, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+        return self.counts[columns]
 
 
 @dataclass(frozen=True)
 class ContentScorer:
-    """Cosine of the profile and the item in the space of tokens. items: csr of shape (items, tokens), rows of
-    length one.
+    """Cosine of profile and item in the space of tokens; nominates nothing. items: csr of shape (items, tokens),
+    rows of length one.
     """
 
     name: str
-    take: int
     items: sp.csr_matrix
 
-    def scores(self, users: UserBlock) -> np.ndarray:
-        profile = users.profile @ self.items
-        lengths = np.sqrt(np.asarray(profile.multiply(profile).sum(axis=1)).ravel())
-        products = (profile @ self.items.T).toarray().astype(np.float32)
-        return products / np.maximum(lengths, 1e-9).astype(np.float32)[:, None]
+    def best(self, block: UserBlock) -> list[Pairs]:
+        return []
+
+    def at(self, block: UserBlock, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+        profile = (block.profile @ self.items).toarray()
+        profile /= np.maximum(np.linalg.norm(profile, axis=1, keepdims=True), 1e-9)
+        wanted = self.items[columns]
+        pairs = np.repeat(np.arange(len(rows)), np.diff(wanted.indptr))
+        products = profile[rows[pairs], wanted.indices] * wanted.data
+        return np.bincount(pairs, weights=products, minlength=len(rows)).astype(np.float32)
+
+
+def largest(scores: np.ndarray, k: int) -> Pairs:
+    """Rows and columns of the k largest finite numbers of each row. Of equals at the edge the first columns win."""
+    k = min(k, scores.shape[1])
+    if k == 0 or not len(scores):
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+    edge = np.partition(scores, scores.shape[1] - k, axis=1)[:, scores.shape[1] - k]
+    rows, columns = np.nonzero((scores >= edge[:, None]) & np.isfinite(scores))
+    return first(rows, columns, scores[rows, columns], k)
+
+
+def first(rows: np.ndarray, columns: np.ndarray, scores: np.ndarray, k: int) -> Pairs:
+    """Those of the pairs that are among the k best of their row. Of equals the smaller column wins."""
+    order = np.lexsort((columns, -scores, rows))
+    kept = order[places(rows[order]) < k]
+    return rows[kept], columns[kept]
+
+
+def places(groups: np.ndarray) -> np.ndarray:
+    """The position of each element within its run of equal elements, from 0. groups: sorted."""
+    starts = np.flatnonzero(np.concatenate([[True], groups[1:] != groups[:-1]])) if len(groups) else np.zeros(0, int)
+    return np.arange(len(groups)) - np.repeat(starts, np.diff(np.concatenate([starts, [len(groups)]])))

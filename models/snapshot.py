@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -13,7 +13,7 @@ from models.hybrid import Parameters, Sources
 from models.policy import AGAIN, NEW, POPULAR, allowed_items, as_lists, best, personal_users, without_refused
 from models.popularity import popularity, popularity_by
 from models.ranker import Ranker, score
-from models.ranking_features import key_of
+from models.ranking_features import Facts, key_of
 from models.reasons import popular_reason, source, with_reasons
 
 # A cohort of fewer people would show what one of them bought.
@@ -48,19 +48,19 @@ def personal_lists(
     return as_lists(reasoned, ("user_id",), facts.items).join(known, "user_id", "left")
 
 
-def fallback_lists(tiles: DataFrame, rfm: DataFrame, items: DataFrame, as_of: datetime, length: int) -> DataFrame:
+def fallback_lists(facts: Facts, length: int) -> DataFrame:
     """rung, cohort, items: popular items of each segment and country with LEAST_COHORT users, and of all."""
     rungs = F.array(
         *(F.struct(F.lit(rung).alias("rung"), F.col(rung).alias("cohort")) for rung in ("segment", "country"))
     )
-    members = rfm.select("user_id", F.inline(rungs)).where(F.col("cohort").isNotNull())
+    members = facts.rfm.select("user_id", F.inline(rungs)).where(F.col("cohort").isNotNull())
     large = (
         members.groupBy("rung", "cohort").agg(F.count(F.lit(1)).alias("users")).where(F.col("users") >= LEAST_COHORT)
     )
     cohorts = members.join(F.broadcast(large.drop("users")), ["rung", "cohort"])
-    everyone = popularity(tiles, as_of).select(F.lit("global").alias("rung"), F.lit("all").alias("cohort"), "*")
-    counts = popularity_by(tiles, cohorts, as_of).unionByName(everyone)
-    return _cohort_lists(counts, items, as_of.date(), length)
+    everyone = popularity(facts.pairs).select(F.lit("global").alias("rung"), F.lit("all").alias("cohort"), "*")
+    counts = popularity_by(facts.pairs, cohorts).unionByName(everyone)
+    return _cohort_lists(counts, facts.items, facts.as_of.date(), length)
 
 
 def _cohort_lists(counts: DataFrame, items: DataFrame, day: date, length: int) -> DataFrame:

@@ -211,8 +211,9 @@ def _experiment(client: MlflowClient, registry: Registry) -> str:
 
 
 def _client(registry: Registry) -> MlflowClient:
-    # Telemetry is switched off before MLflow is first imported.
+    # Telemetry and progress bars are switched off before MLflow is first imported.
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     import mlflow
     from mlflow import MlflowClient
 

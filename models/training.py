@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from time import monotonic
 
 from pyspark.sql import DataFrame
@@ -24,7 +24,7 @@ from lake.errors import ModelError
 from models import hybrid
 from models.bootstrap import Replicates, replicate
 from models.hybrid import Parameters, Sources
-from models.interactions import before, between, positives
+from models.interactions import before, between
 from models.lists import model_lists
 from models.metrics import coverage, per_user
 from models.ranker import Ranker, fit_ranker, score, training_rows
@@ -56,20 +56,46 @@ class Timings(dict[str, float]):
         self[name] = self.get(name, 0.0) + monotonic() - started
 
 
-def fit_before(events: DataFrame, items: DataFrame, instant: datetime, parameters: Parameters) -> Sources:
-    """All sources and facts of events before the instant. events: silver.events of consenting users.
-
-    Days count from the first midnight at or after the instant, so that the last, partial day is seen.
+@dataclass(frozen=True)
+class Log:
+    """What a training reads, of consenting users. events: silver.events without bots. tiles, days: gold.user_item_day
+    and gold.user_day. items: silver.items. wanted: the positives of the events.
     """
-    past = before(events, instant)
-    tiles, days, day = user_item_day(past).persist(), user_day(past).persist(), feature_date(instant)
-    fitted = hybrid.fit_sources(tiles, rfm(days, day), affinity(tiles, days, items, day), items, instant, parameters)
-    return replace(fitted, held=(*fitted.held, tiles, days))
+
+    events: DataFrame
+    tiles: DataFrame
+    days: DataFrame
+    items: DataFrame
+    wanted: DataFrame
 
 
-def learn(events: DataFrame, sources: Sources, until: datetime, parameters: Parameters, workers: int) -> Ranker:
+def fit_before(log: Log, instant: datetime, parameters: Parameters) -> Sources:
+    """All sources and facts of what happened before the instant.
+
+    Whole days come from the tiles; the instant's own day is made from its events before the instant. Days count
+    from the first midnight at or after the instant, so that this last, partial day is seen.
+    """
+    tiles, days = tiles_before(log, instant)
+    tiles, day = tiles.persist(), feature_date(instant)
+    leanings = affinity(tiles, days, log.items, day)
+    fitted = hybrid.fit_sources(tiles, rfm(days, day), leanings, log.items, instant, parameters)
+    return replace(fitted, held=(*fitted.held, tiles))
+
+
+def tiles_before(log: Log, instant: datetime) -> tuple[DataFrame, DataFrame]:
+    """User-item-day and user-day tiles of everything before the instant."""
+    today = instant.date()
+    # An order that began the day before must not count again: that day is read too, and then left out.
+    late = before(log.events.where(F.col("event_date") >= F.lit(today - timedelta(days=1))), instant)
+    whole, partial = F.col("event_date") < F.lit(today), F.col("event_date") == F.lit(today)
+    tiles = log.tiles.where(whole).unionByName(user_item_day(late.where(partial)))
+    days = log.days.where(whole).unionByName(user_day(late).where(partial))
+    return tiles, days
+
+
+def learn(log: Log, sources: Sources, until: datetime, parameters: Parameters, workers: int) -> Ranker:
     """The ranker, from what users wanted between the sources' instant and `until`."""
-    wanted = between(positives(events), sources.facts.as_of, until)
+    wanted = between(log.wanted, sources.facts.as_of, until)
     asked = truth(wanted, sources.facts.pairs, sources.catalogue.frame).persist()
     _enough(asked, "validation", sources.facts.as_of, until)
     features = hybrid.candidate_features(sources, asked, parameters)
@@ -81,14 +107,12 @@ def learn(events: DataFrame, sources: Sources, until: datetime, parameters: Para
         asked.unpersist()
 
 
-def judge(
-    events: DataFrame, sources: Sources, until: datetime, rankers: dict[str, Ranker], parameters: Parameters
-) -> Judged:
+def judge(log: Log, sources: Sources, until: datetime, rankers: dict[str, Ranker], parameters: Parameters) -> Judged:
     """Every source and ranker on what users wanted between the sources' instant and `until`.
 
     All are judged on the same users; rankers order the same candidates. rankers: by the name of the model.
     """
-    wanted = between(positives(events), sources.facts.as_of, until)
+    wanted = between(log.wanted, sources.facts.as_of, until)
     asked = truth(wanted, sources.facts.pairs, sources.catalogue.frame).persist()
     _enough(asked, "test", sources.facts.as_of, until)
     scored = hybrid.candidate_features(sources, asked, parameters)

@@ -72,7 +72,7 @@ def item_frame(spark: SparkSession, rows: list[dict[str, Any]]) -> DataFrame:
 
 
 def shop(spark: SparkSession, users: int = 50, weeks: int = 20) -> DataFrame:
-    """silver.events of a small shop: everybody buys a favourite every week and something of their kind every other.
+    """silver.events of a small shop: everybody buys a favourite every week and something new of their kind every other.
 
     There are two kinds of users and items, even and odd, so that there is something to learn.
     """
@@ -82,7 +82,7 @@ def shop(spark: SparkSession, users: int = 50, weeks: int = 20) -> DataFrame:
             days = 7 * (weeks - week) - user % 7 - 0.25
             rows.append((f"u{user:02d}", f"i{user % 10:02d}", days))
             if week % 2:
-                rows.append((f"u{user:02d}", f"i{10 + user % 2 + 2 * ((user + week) % 10):02d}", days))
+                rows.append((f"u{user:02d}", f"i{10 + user % 2 + 2 * ((3 * user + week) % 30):02d}", days))
     return purchases(spark, rows)
 
 
@@ -100,6 +100,6 @@ def shop_items(spark: SparkSession) -> DataFrame:
                 "available_to": (AS_OF - timedelta(days=2)).date() if item == 2 else None,
                 "source": "test",
             }
-            for item in range(30)
+            for item in range(70)
         ],
     )

@@ -79,16 +79,15 @@ def test_lists_are_capped_ranked_and_named(spark: SparkSession) -> None:
 def test_reasons_say_what_is_true_of_the_data(spark: SparkSession) -> None:
     rows = spark.createDataFrame(
         [
-            ("u", "often", 1.0, 1, 9, 9, 0.9, 5.0),
-            ("u", "once", 1.0, 1, 9, 9, 0.0, 5.0),
-            ("u", "liked", 1.0, 1, 9, 9, 0.0, 5.0),
-            ("u", "drink", 0.0, 1, 9, 9, 0.4, 5.0),
-            ("u", "als", 0.0, 1, 9, 9, 0.01, 5.0),
-            ("u", "similar", 0.0, 9, 1, 9, None, 5.0),
-            ("u", "popular", 0.0, 9, 9, 1, None, 5.0),
-            ("u", "stale", 0.0, 9, 9, 1, None, 0.0),
+            ("u", "often", 1.0, 1, 9, 0.9, 5.0),
+            ("u", "once", 1.0, 1, 9, 0.0, 5.0),
+            ("u", "liked", 1.0, 1, 9, 0.0, 5.0),
+            ("u", "drink", 0.0, 1, 9, 0.4, 5.0),
+            ("u", "als", 0.0, 1, 9, 0.01, 5.0),
+            ("u", "popular", 0.0, 9, 1, None, 5.0),
+            ("u", "stale", 0.0, 9, 1, None, 0.0),
         ],
-        "user_id string, item_id string, seen double, als_rank int, content_rank int, popularity_rank int, "
+        "user_id string, item_id string, seen double, als_rank int, popularity_rank int, "
         "b_category double, i_users30 double",
     ).withColumn("source", source())
     facts = spark.createDataFrame(
@@ -103,7 +102,6 @@ def test_reasons_say_what_is_true_of_the_data(spark: SparkSession) -> None:
         "liked": ("repurchase", "You liked this before"),
         "drink": ("als", "Because you often choose SOFT DRINKS"),
         "als": ("als", "Chosen by people with a history like yours"),
-        "similar": ("content", "Similar to what you have chosen"),
         "popular": ("popularity", "Popular in the last 30 days"),
         "stale": ("popularity", "Chosen by people with a history like yours"),
     }

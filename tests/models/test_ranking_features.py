@@ -8,11 +8,13 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from features.tiles import user_day, user_item_day
 from models import hybrid
 from models.als import AlsParameters
 from models.hybrid import Parameters
+from models.interactions import positives
 from models.ranking_features import feature_date, item_features, pairs
-from models.training import fit_before
+from models.training import Log, fit_before, tiles_before
 from tests.frames import assert_same_rows
 from tests.models.data import AS_OF, purchases, shop, shop_items, tile_frame
 
@@ -27,7 +29,6 @@ def test_pairs_know_days_ages_and_the_mean_gap(spark: SparkSession) -> None:
     assert a.x_due == pytest.approx(30 / 60) and found["b"].x_due is None
     assert a.x_recent90 == pytest.approx(0.5 ** (30 / 90) + 0.5)
     assert a.last_bought == (AS_OF - timedelta(days=30)).date()
-    assert (a.x_recent_rank, found["b"].x_recent_rank) == (1, 2)
 
 
 def test_item_features_count_users_and_draw_the_repeat_share_to_the_overall_one(spark: SparkSession) -> None:
@@ -44,19 +45,34 @@ def test_feature_date_covers_the_partial_day() -> None:
     assert feature_date(AS_OF + timedelta(microseconds=1)) == AS_OF.date() + timedelta(days=1)
 
 
-def _features(spark: SparkSession, events: DataFrame) -> DataFrame:
-    instant = AS_OF - timedelta(days=30, hours=10)
-    sources = fit_before(events, shop_items(spark), instant, SMALL)
-    users = spark.createDataFrame([("u01",), ("u02",), ("u03",)], "user_id string")
-    return hybrid.candidate_features(sources, users, SMALL)
+INSTANT = AS_OF - timedelta(days=30, hours=10)
+
+
+def _log(spark: SparkSession, events: DataFrame) -> Log:
+    """What the jobs hand to a training: tiles of all days, later ones too."""
+    return Log(events, user_item_day(events), user_day(events), shop_items(spark), positives(events))
+
+
+def _later(spark: SparkSession) -> DataFrame:
+    """Events at or after INSTANT, the first at the instant itself."""
+    rows = [("u01", "i03", 30 + 10 / 24), ("u01", "i28", 30 + 9 / 24), ("u09", "i01", 5), ("x", "z", 1)]
+    return purchases(spark, rows).withColumn("event_id", F.concat(F.lit("later"), "event_id"))
+
+
+def test_tiles_before_an_instant_are_those_of_the_events_before_it(spark: SparkSession) -> None:
+    events = shop(spark, users=10, weeks=12).unionByName(_later(spark))
+    tiles, days = tiles_before(_log(spark, events), INSTANT)
+    past = events.where(F.col("event_time") < F.lit(INSTANT))
+    assert_same_rows(tiles, user_item_day(past))
+    # Maps cannot be compared as they are.
+    assert_same_rows(days.drop("dayparts", "devices"), user_day(past).drop("dayparts", "devices"))
 
 
 def test_events_at_or_after_the_instant_change_no_feature(spark: SparkSession) -> None:
-    events = shop(spark, users=10, weeks=12)
-    instant = AS_OF - timedelta(days=30, hours=10)
-    later = purchases(
-        spark, [("u01", "i03", 30 + 10 / 24), ("u01", "i28", 30 + 9 / 24), ("u09", "i01", 5), ("x", "z", 1)]
-    ).withColumn("event_id", F.concat(F.lit("later"), "event_id"))
-    assert later.where(F.col("event_time") < F.lit(instant)).isEmpty()
-    past = events.where(F.col("event_time") < F.lit(instant))
-    assert_same_rows(_features(spark, past.unionByName(later)), _features(spark, past))
+    events = shop(spark, users=10, weeks=12).where(F.col("event_time") < F.lit(INSTANT))
+    users = spark.createDataFrame([("u01",), ("u02",), ("u03",)], "user_id string")
+
+    def features(log: Log) -> DataFrame:
+        return hybrid.candidate_features(fit_before(log, INSTANT, SMALL), users, SMALL)
+
+    assert_same_rows(features(_log(spark, events.unionByName(_later(spark)))), features(_log(spark, events)))

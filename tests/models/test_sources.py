@@ -9,14 +9,17 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 
 from lake.errors import ModelError
 from models.als import AlsParameters, Factors, fit_als, item_matrix
 from models.candidates import Catalogue, candidates, catalogue, profiles
 from models.content import content
-from models.popularity import popularity, popularity_by, top
+from models.metrics import LONGEST
+from models.popularity import popularity, popularity_by
+from models.ranking_features import pairs
 from models.repurchase import repurchase
-from models.scorers import FactorScorer, PopularityScorer, Scorer
+from models.scorers import ContentScorer, FactorScorer, PopularityScorer, Scorer, UserBlock
 from tests.models.data import AS_OF, tile_frame
 
 SIZE = 10
@@ -37,20 +40,20 @@ def checkerboard(spark: SparkSession) -> DataFrame:
 
 @pytest.fixture(scope="module")
 def board(checkerboard: DataFrame) -> Catalogue:
-    return catalogue(checkerboard)
+    return catalogue(checkerboard.select("item_id").distinct())
 
 
 @pytest.fixture(scope="module")
-def factors(checkerboard: DataFrame) -> Factors:
-    fitted = fit_als(checkerboard, AlsParameters(rank=4, iterations=5, regularisation=0.01, alpha=10.0))
-    return Factors(fitted.users.persist(), fitted.items.persist())
+def factors(checkerboard: DataFrame, board: Catalogue) -> Factors:
+    parameters = AlsParameters(rank=4, iterations=5, regularisation=0.01, alpha=10.0)
+    fitted = fit_als(checkerboard, board.frame, parameters)
+    return Factors(fitted.users, fitted.items.persist())
 
 
 def _candidates(
     history: DataFrame, users: DataFrame, board: Catalogue, factors: Factors, scorers: list[Scorer]
 ) -> DataFrame:
-    own = history.sparkSession.createDataFrame([], "user_id string, item_id string")
-    profile = profiles(history, own, "weight", board).join(users, "user_id", "left_semi")
+    profile = profiles(history.withColumn("own", F.lit(False)), board).join(users, "user_id", "left_semi")
     return candidates(profile.join(factors.users, "user_id", "left"), board, scorers)
 
 
@@ -80,36 +83,62 @@ def test_one_user_gets_what_the_batch_gives_them(checkerboard: DataFrame, board:
 
 def test_two_fits_of_the_same_history_are_equal(checkerboard: DataFrame, board: Catalogue) -> None:
     parameters = AlsParameters(rank=4, iterations=3)
-    one = item_matrix(fit_als(checkerboard, parameters), board.ids)
-    other = item_matrix(fit_als(checkerboard.repartition(3), parameters), board.ids)
+    one = item_matrix(fit_als(checkerboard, board.frame, parameters), board.ids)
+    other = item_matrix(fit_als(checkerboard.repartition(3), board.frame, parameters), board.ids)
     np.testing.assert_array_equal(one, other)
 
 
-def test_als_refuses_an_empty_history_and_wrong_parameters(checkerboard: DataFrame) -> None:
+def test_als_refuses_an_empty_history_and_wrong_parameters(checkerboard: DataFrame, board: Catalogue) -> None:
     with pytest.raises(ModelError, match="rank=0"):
-        fit_als(checkerboard, AlsParameters(rank=0))
+        fit_als(checkerboard, board.frame, AlsParameters(rank=0))
     with pytest.raises(ModelError, match="holds no purchase"):
-        fit_als(checkerboard.limit(0), AlsParameters())
+        fit_als(checkerboard.limit(0), board.frame, AlsParameters())
 
 
-def test_candidates_are_the_exact_top_of_every_scorer_and_the_own_items(
+def test_als_leaves_out_what_one_user_alone_wanted(spark: SparkSession) -> None:
+    rows = [("u", "shared", 1.0), ("v", "shared", 1.0), ("v", "alone", 1.0)]
+    history = spark.createDataFrame(rows, "user_id string, item_id string, times double")
+    items = catalogue(history.select("item_id").distinct())
+    alone, shared = item_matrix(fit_als(history, items.frame, AlsParameters(rank=2, iterations=1)), items.ids)
+    assert not alone.any() and shared.any()
+
+
+def test_candidates_are_the_exact_best_of_every_scorer_and_the_own_items() -> None:
+    random = np.random.default_rng(5)
+    users, items = 4, 300
+    had = sp.random(users, items, density=0.2, random_state=5, format="csr", dtype=np.float32)
+    had.sort_indices()
+    seen = had.toarray() > 0
+    matrix, vectors = (random.normal(size=(size, 3)).astype(np.float32) for size in (items, users))
+    counts = random.integers(0, 50, items).astype(np.float32)
+    block = UserBlock(vectors, had)
+    for scorer, scores in (
+        (FactorScorer("als", 30, matrix), vectors @ matrix.T),
+        (PopularityScorer("popularity", 30, counts), np.broadcast_to(counts, (users, items))),
+    ):
+        again, new = ({pair for pair in zip(*pairs, strict=True)} for pairs in scorer.best(block))
+        for user in range(users):
+            order = sorted(range(items), key=lambda item: (-scores[user, item], item))
+            assert {item for row, item in again if row == user} == set([i for i in order if seen[user, i]][:LONGEST])
+            assert {item for row, item in new if row == user} == set([i for i in order if not seen[user, i]][:30])
+        rows, columns = np.nonzero(seen)
+        np.testing.assert_allclose(scorer.at(block, rows, columns), scores[rows, columns], rtol=1e-5)
+
+
+def test_candidates_carry_every_scorers_score_and_their_rank_among_seen_and_among_new(
     spark: SparkSession, checkerboard: DataFrame, board: Catalogue
 ) -> None:
     matrix = np.random.default_rng(5).normal(size=(SIZE, 3)).astype(np.float32)
     vector = [1.0, -0.5, 0.25]
-    users = spark.createDataFrame([("u00", vector)], "user_id string, vector array<float>")
-    own = spark.createDataFrame([("u00", "i04")], "user_id string, item_id string")
-    profile = profiles(checkerboard, own, "weight", board).join(users, "user_id")
+    vectors = spark.createDataFrame([("u00", vector)], "user_id string, vector array<float>")
+    profile = profiles(checkerboard.withColumn("own", F.col("item_id") == "i04"), board).join(vectors, "user_id")
     counts = np.arange(SIZE, dtype=np.float32)
-    scorers: list[Scorer] = [FactorScorer("als", 2, matrix), PopularityScorer("popularity", 2, counts)]
+    scorers: list[Scorer] = [FactorScorer("als", 50, matrix), PopularityScorer("popularity", 2, counts)]
     found = {row.item_id: row for row in candidates(profile, board, scorers).collect()}
     scores = matrix @ np.asarray(vector, dtype=np.float32)
-    # The catalogue is shorter than the longest list, so each scorer's best of all items are all items.
-    assert set(found) == set(board.ids)
     assert {item for item, row in found.items() if row.seen} == {"i02", "i04", "i06", "i08"}
-    unseen = [number for number in range(SIZE) if not found[f"i{number:02d}"].seen]
-    best = sorted(unseen, key=lambda number: -scores[number])
-    assert [found[f"i{number:02d}"].als_rank for number in best] == list(range(1, len(best) + 1))
+    best = sorted((int(item[1:]) for item, row in found.items() if not row.seen), key=lambda item: -scores[item])
+    assert [found[f"i{item:02d}"].als_rank for item in best] == list(range(1, SIZE - 4 + 1))
     assert found["i09"].popularity_rank == 1 and found["i08"].popularity_rank == 1
     assert found["i03"].als_score == pytest.approx(float(scores[3]))
 
@@ -122,23 +151,23 @@ def test_a_user_without_a_vector_scores_zero(checkerboard: DataFrame, board: Cat
     assert not found.where("user_id = 'u02' AND als_score <> 0").isEmpty()
 
 
-def test_popularity_counts_users_of_the_window_and_breaks_ties_by_what_was_before(spark: SparkSession) -> None:
+def test_popularity_counts_users_of_the_window_and_keeps_what_was_before(spark: SparkSession) -> None:
     tiles = tile_frame(
         spark,
         [("u", "new", 1, 1), ("u", "new", 2, 1), ("v", "old", 40, 9), ("w", "old", 50, 9), ("v", "both", 40, 1),
          ("u", "both", 29, 1), ("u", "only viewed", 1, 0)],
     )  # fmt: skip
-    found = [(row.item_id, row.score) for row in top(popularity(tiles, AS_OF), 3).orderBy("rank").collect()]
-    assert found == [("both", 1.0), ("new", 1.0), ("old", 0.0)]
+    found = {row.item_id: (row.score, row.older) for row in popularity(pairs(tiles, AS_OF)).collect()}
+    assert found == {"new": (1, 1), "both": (1, 2), "old": (0, 2)}
 
 
 def test_popularity_of_cohorts_counts_only_their_users(spark: SparkSession) -> None:
-    tiles = tile_frame(spark, [("u", "a", 1, 1), ("v", "b", 1, 1)])
+    wanted = pairs(tile_frame(spark, [("u", "a", 1, 1), ("v", "b", 1, 1)]), AS_OF)
     cohorts = spark.createDataFrame(
         [("u", "country", "GB"), ("v", "country", None), ("v", "segment", "Loyal")],
         "user_id string, rung string, cohort string",
     )
-    found = {(row.rung, row.cohort, row.item_id) for row in popularity_by(tiles, cohorts, AS_OF).collect()}
+    found = {(row.rung, row.cohort, row.item_id) for row in popularity_by(wanted, cohorts).collect()}
     assert found == {("country", "GB", "a"), ("segment", "Loyal", "b")}
 
 
@@ -147,21 +176,27 @@ def test_repurchase_orders_by_days_then_by_what_others_buy_now(spark: SparkSessi
         [("u", "often", 3), ("u", "once", 1), ("u", "once, popular", 1)], "user_id string, item_id string, days long"
     )
     popular = spark.createDataFrame([("once, popular", 5.0)], "item_id string, score double")
-    rows = repurchase(history, popular, 2).orderBy("repurchase_rank").collect()
-    assert [row.item_id for row in rows] == ["often", "once, popular"]
+    rows = repurchase(history, popular).orderBy("repurchase_rank").collect()
+    assert [row.item_id for row in rows] == ["often", "once, popular", "once"]
 
 
 def test_content_relates_items_by_words_category_and_brand(spark: SparkSession) -> None:
-    items = spark.createDataFrame(
-        [
-            ("a", "Red mug", ["HOME"], None),
-            ("b", "Blue MUG", ["HOME"], "X"),
-            ("c", "Шампунь", ["BATH"], None),
-            ("d", None, None, None),
-        ],
-        "item_id string, title string, category array<string>, brand string",
-    )
-    matrix = content(items, catalogue(items))
+    schema = "item_id string, title string, category array<string>, brand string"
+    rows: list[tuple[str, str | None, list[str] | None, str | None]] = [
+        ("a", "Red mug", ["HOME"], None),
+        ("b", "Blue MUG", ["HOME"], "X"),
+        ("c", "Шампунь", ["BATH"], None),
+        ("d", None, None, None),
+    ]
+    rows += [(f"e{number:02d}", f"Other {number}", None, None) for number in range(40)]
+    items = spark.createDataFrame(rows, schema)
+    numbered = catalogue(items.select("item_id"))
+    matrix = content(items, numbered)
     products = (matrix @ matrix.T).toarray()
     assert products[0, 1] == pytest.approx(1.0) and products[0, 2] == 0 and products[3].sum() == 0
-    assert sp.issparse(matrix)
+    # A word of nearly every item tells nothing.
+    assert products[5, 6] == 0
+    profile = sp.csr_matrix(([0.5, 2.0], ([0, 0], [0, 2])), shape=(1, len(numbered.ids)), dtype=np.float32)
+    block = UserBlock(np.zeros((1, 0), np.float32), profile)
+    found = ContentScorer("content", matrix).at(block, np.array([0, 0]), np.array([1, 3]))
+    np.testing.assert_allclose(found, [1.0, 0.0], rtol=1e-5)
