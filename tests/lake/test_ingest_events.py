@@ -380,6 +380,18 @@ def test_a_lost_checkpoint_brings_nothing_in_again(spark: SparkSession, settings
     assert noted(spark, settings) == {f"shop/events/{name}.csv": ("ingested", None, 2) for name in "ab"}
 
 
+def test_a_home_that_moves_brings_nothing_in_again(spark: SparkSession, settings: Settings, tmp_path: Path) -> None:
+    known(settings, shop())
+    land(settings, "a.csv", csv_of(ROWS))
+    ingest(settings)
+    moved = settings.model_copy(update={"home": tmp_path / "moved"})
+    shutil.move(settings.home, moved.home)
+    assert ingest(moved).skipped == "no new file"
+    land(moved, "b.csv", csv_of(ROWS))
+    assert ingest(moved).rows_read == 2
+    assert bronze(spark, moved).count() == 4
+
+
 def test_a_file_that_is_gone_before_the_repeat_does_not_block_the_others(
     spark: SparkSession, settings: Settings
 ) -> None:

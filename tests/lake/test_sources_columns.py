@@ -112,7 +112,7 @@ def test_sensitive_and_no_items_match_whole_levels_and_are_never_null(spark: Spa
 
 def test_codes_that_are_no_product_are_known(spark: SparkSession) -> None:
     mapping = Mapping.bundled("online-retail-ii")
-    codes = ["POST", "m", "BANK CHARGES", "gift_0001_30", "TEST001", "85123A", "DCGS0058", "PADS", "SP1002"]
+    codes = ["POST", "m", "BANK CHARGES", "gift_0001_30", "DCGS0058", "85123A", "15056bl", "21232"]
     frame = spark.createDataFrame([(code,) for code in codes], "code string")
     chosen = frame.where(is_no_item(mapping, F.col("code"), F.lit(None).cast("array<string>")))
     assert {row[0] for row in chosen.collect()} == set(codes[:5])
