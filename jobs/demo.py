@@ -47,8 +47,8 @@ def run_demo(settings: Settings, source: str, path: Path | None, nights: int, da
     jobs = BEFORE_TRAINING if nights else tuple(JOBS)
     for job in jobs:
         execute(job, history, settings)
-    _end_spark()
     if nights:
+        _end_spark()
         _nights(settings, source, path, [days.end - timedelta(days=back) for back in range(nights, 0, -1)])
     return summarise(settings, time.monotonic() - started)
 

@@ -35,6 +35,9 @@ JOBS = {
 # A detail of clean_events' runs: the first day it cleaned, earlier than the window's when late events came.
 CLEANED_FROM = "cleaned from"
 
+# As the operating system words it, wherever in a chain of Java's causes it stands.
+DISK_FULL = "No space left on device"
+
 
 @dataclass
 class Report:
@@ -144,9 +147,11 @@ def _record(
 
 
 def message_of(error: BaseException) -> str:
-    """One line of an error: ours as it is; a foreign one by its kind and first line."""
+    """One line of an error: ours as it is; a full disk in words; any other by its kind and first line."""
     if isinstance(error, AttuneError):
         return str(error)
     text = str(error).strip()
+    if DISK_FULL in text:
+        return f"the disk is full ({DISK_FULL}): every table is as it was before this write. Free space and run again"
     first = text.splitlines()[0] if text else ""
     return f"{type(error).__name__}: {first[:400]}"

@@ -20,14 +20,22 @@ from lake.window import Window
 from models import hybrid, tracking
 from models.hybrid import Parameters
 from models.snapshot import fallback_lists, personal_lists
+from serving.pointer import Superseded, read_log
 from serving.publish import publish
 
 
 def run(context: Context) -> Report:
-    """Publish as of the window's end. Raises ModelError without a champion, ContractError without features as of
-    then, and whatever the gate or publish raise; readers see the earlier snapshot until the very end.
+    """Publish as of the window's end; skip when readers have a later snapshot already. Raises ModelError without a
+    champion, ContractError without features as of then, and whatever the gate or publish raise; readers see the
+    earlier snapshot until the very end.
     """
     settings, end = context.settings, context.window.end
+    pointer = read_log(str(settings.lake)).pointer
+    if pointer is not None and pointer.as_of > end:
+        return Report(
+            skipped=f"nothing published: readers have {pointer.snapshot_id} as of {pointer.as_of}, later than {end}; "
+            "only a rollback goes back: attune rollback --to ..."
+        )
     missing = settings.consent_default()
     where = registry(context)
     champion = tracking.champion(where)
@@ -62,14 +70,18 @@ def run(context: Context) -> Report:
         gate(recommendations, RECOMMENDATIONS.name, settings, context.run_id)
         gate(fallbacks, FALLBACKS.name, settings, context.run_id)
 
-    with step(f"ranking, gating and publishing with {champion}"):
-        snapshot = publish(
-            context.spark, settings, lists, cohorts, as_of=end, model_version=str(champion), run_id=context.run_id,
-            gate=check,
-        )  # fmt: skip
-    hybrid.release(sources)
-    for frame in (consented, refusing):
-        frame.unpersist()
+    try:
+        with step(f"ranking, gating and publishing with {champion}"):
+            snapshot = publish(
+                context.spark, settings, lists, cohorts, as_of=end, model_version=str(champion),
+                run_id=context.run_id, gate=check,
+            )  # fmt: skip
+    except Superseded as error:
+        return Report(skipped=f"nothing published: {error}")
+    finally:
+        hybrid.release(sources)
+        for frame in (consented, refusing):
+            frame.unpersist()
     return Report(
         model_version=str(champion), details={"snapshot": snapshot, "model": str(champion), "as_of": str(end)}
     )

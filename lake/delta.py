@@ -12,7 +12,15 @@ from datetime import date
 from pathlib import Path
 from typing import TypeVar
 
-from delta.exceptions import DeltaConcurrentModificationException
+from delta.exceptions import (
+    ConcurrentAppendException,
+    ConcurrentDeleteDeleteException,
+    ConcurrentDeleteReadException,
+    ConcurrentTransactionException,
+    ConcurrentWriteException,
+    MetadataChangedException,
+    ProtocolChangedException,
+)
 from delta.tables import DeltaTable
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -24,6 +32,11 @@ from lake.tables import TABLES, Table
 from lake.window import Window
 
 ATTEMPTS = 5
+# Delta's conflicts share no base class of their own.
+CONFLICTS = (
+    ConcurrentAppendException, ConcurrentDeleteDeleteException, ConcurrentDeleteReadException,
+    ConcurrentTransactionException, ConcurrentWriteException, MetadataChangedException, ProtocolChangedException,
+)  # fmt: skip
 USER_BUCKETS = 256
 
 T = TypeVar("T")
@@ -186,7 +199,7 @@ def _retrying(write: Callable[[], T]) -> T:
     for attempt in range(ATTEMPTS):
         try:
             return write()
-        except DeltaConcurrentModificationException:
+        except CONFLICTS:
             if attempt == ATTEMPTS - 1:
                 raise
             time.sleep(0.2 * 2**attempt)

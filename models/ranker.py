@@ -20,8 +20,8 @@ from pyspark.sql import functions as F
 from lake.errors import ModelError
 
 FORMAT = "attune-ranker/1"
-# Of a hundred. 40 would halve the training; what that costs is in docs/decisions/ranker.md.
-KEPT_NEGATIVES = 100
+# Of a hundred. This halves the training; what it costs is in docs/decisions/ranker.md.
+KEPT_NEGATIVES = 40
 QUERIES_A_WORKER = 100
 QUERIES_A_UNIT_OF_WEIGHT = 100
 
@@ -67,17 +67,17 @@ def from_json(text: str) -> Ranker:
         raise ModelError(f"the ranker is not a JSON text of the format {FORMAT!r}: {error}; train again") from None
 
 
-def training_rows(features: DataFrame, wanted: DataFrame, window: int) -> DataFrame:
+def training_rows(features: DataFrame, wanted: DataFrame, window: int, kept: int = KEPT_NEGATIVES) -> DataFrame:
     """Features with label (1 wanted, 0 not) and query, for fit_ranker.
 
     wanted: DataFrame[user_id, item_id], positives of the window after the features' instant. window: its number.
     Each user asks twice: once over all candidates, and once over the new ones only, as a user's own items are so
     much likelier that within one query new items would hardly be compared with each other. A query of which
-    nothing was wanted teaches nothing and is left out. Of what was not wanted a fixed share is kept, chosen by the
-    pair alone.
+    nothing was wanted teaches nothing and is left out. Of what was not wanted `kept` in a hundred stay, chosen by
+    the pair alone.
     """
     labels = wanted.select("user_id", "item_id").distinct().withColumn("label", F.lit(1.0))
-    thinned = F.pmod(F.xxhash64("user_id", "item_id", F.lit(window)), F.lit(100)) < KEPT_NEGATIVES
+    thinned = F.pmod(F.xxhash64("user_id", "item_id", F.lit(window)), F.lit(100)) < kept
     scopes = F.explode(F.when(F.col("seen") == 0, F.array(F.lit(0), F.lit(1))).otherwise(F.array(F.lit(0))))
     asked = (
         features.join(labels, ["user_id", "item_id"], "left")

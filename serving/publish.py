@@ -12,14 +12,6 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 
 import pyarrow as pa
-from delta.exceptions import (
-    ConcurrentAppendException,
-    ConcurrentDeleteDeleteException,
-    ConcurrentDeleteReadException,
-    ConcurrentWriteException,
-    MetadataChangedException,
-    ProtocolChangedException,
-)
 from deltalake import DeltaTable
 from pyspark import StorageLevel
 from pyspark.sql import DataFrame, SparkSession
@@ -40,13 +32,6 @@ from serving.pointer import PUBLISHED, Snapshot, read_log
 from serving.switch import put, standing
 
 Gate = Callable[[DataFrame, DataFrame], None]
-
-# Delta's conflicts share no base class of their own.
-CONFLICTS = (
-    ConcurrentAppendException, ConcurrentDeleteDeleteException, ConcurrentDeleteReadException, ConcurrentWriteException,
-    MetadataChangedException, ProtocolChangedException,
-)  # fmt: skip
-ATTEMPTS = 5
 
 # Users in one file: a look-up opens one file, so this bounds what the first one reads.
 USERS_A_FILE = 4000
@@ -168,15 +153,8 @@ def _write_table(settings: Settings, table: Table, frame: DataFrame, snapshot_id
     if written is not None:
         return written
     stamped = frame.withColumn("snapshot_id", F.lit(snapshot_id))
-    for attempt in range(ATTEMPTS):
-        try:
-            # Every row matches: the whole table is replaced, and the versions before stay readable.
-            delta.replace_window(stamped, settings, table, "true", run_id)
-            break
-        except CONFLICTS:
-            # Another publisher's commit came in between. The rows are the same, so the write is simply made again.
-            if attempt == ATTEMPTS - 1:
-                raise
+    # Every row matches: the whole table is replaced, and the versions before stay readable.
+    delta.replace_window(stamped, settings, table, "true", run_id)
     # Another publisher may have written since: the version that is ours carries our run id.
     for commit in DeltaTable(path).history(100):
         if commit.get("userMetadata") == run_id:

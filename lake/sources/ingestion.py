@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
+from deltalake import DeltaTable
 from pyspark.sql import SparkSession
-from pyspark.sql import functions as F
 
 from lake import delta
 from lake.settings import Settings
@@ -40,9 +40,8 @@ class Outcome:
 def ingest_batch(
     spark: SparkSession, settings: Settings, mapping: Mapping, batch: Batch, arrival: Arrival
 ) -> list[Outcome]:
-    """Take in a batch. Returns what became of each file that was not noted before."""
-    seen = noted_files(spark, settings, mapping.name)
-    paths = [path for path in batch.paths if path not in seen]
+    """Take in a batch of files that ops.files does not know. Returns what became of each."""
+    paths = batch.paths
     outcomes: list[Outcome] = []
     for kind in KINDS:
         mine = [path for path in paths if _kind(path) == kind]
@@ -57,14 +56,16 @@ def ingest_batch(
 def ingest_new_files(spark: SparkSession, settings: Settings, mapping: Mapping, arrival: Arrival) -> list[Outcome]:
     """Take in every file of a source that has not been. Returns what became of each."""
     there = visible_files(settings.landing, mapping.name)
+    seen = noted_files(settings, mapping.name)
     outcomes: list[Outcome] = []
 
     def handle(batch: Batch) -> None:
-        outcomes.extend(ingest_batch(spark, settings, mapping, batch, arrival))
+        fresh = replace(batch, paths=tuple(path for path in batch.paths if path not in seen))
+        outcomes.extend(ingest_batch(spark, settings, mapping, fresh, arrival))
 
     for_new_files(spark, settings, mapping.name, handle)
     # The query passes over files that are empty when it lists them. None may be lost without a word.
-    left = sorted(set(there) - noted_files(spark, settings, mapping.name))
+    left = sorted(set(there) - noted_files(settings, mapping.name))
     if left:
         handle(Batch(tuple(path for path in left if (settings.landing / path).exists())))
     return outcomes
@@ -167,12 +168,13 @@ def _once(batch: Batch) -> tuple[str, int] | None:
     return None if batch.number is None else (batch.query, batch.number)
 
 
-def noted_files(spark: SparkSession, settings: Settings, source: str) -> set[str]:
-    """The files of a source that ops.files knows, ingested or refused."""
-    if not delta.exists(spark, settings, FILES.name):
+def noted_files(settings: Settings, source: str) -> set[str]:
+    """The files of a source that ops.files knows, ingested or refused. Read without Spark, which takes seconds."""
+    path = str(delta.table_path(settings, FILES.name))
+    if not DeltaTable.is_deltatable(path):
         return set()
-    noted = delta.read(spark, settings, FILES.name).where(F.col("source") == source)
-    return {row.path for row in noted.select("path").collect()}
+    noted = DeltaTable(path).to_pyarrow_table(columns=["path"], filters=[("source", "=", source)])
+    return set(noted["path"].to_pylist())
 
 
 def _note(spark: SparkSession, settings: Settings, outcomes: list[Outcome], batch: Batch, arrival: Arrival) -> None:

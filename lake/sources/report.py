@@ -51,6 +51,18 @@ class LoadReport:
         if kind and new:
             self.rows[kind] = self.rows.get(kind, 0) + rows
 
+    def __str__(self) -> str:
+        """For people: what came, what was there, where it lies, what to do next."""
+        counted = ", ".join(f"{rows:,} {kind}" for kind, rows in self.rows.items())
+        came = f"{_files(len(self.files))} landed" + (f" ({counted})" if counted else "")
+        there = f"; {_files(len(self.present))} there already" if self.present else ""
+        folder = f", in {self.files[0].parent.parent}" if self.files else ""
+        return f"{self.source}: {came}{there}{folder}. Next: attune run ingest_events --start DATE --end DATE"
+
+
+def _files(count: int) -> str:
+    return f"{count:,} file" if count == 1 else f"{count:,} files"
+
 
 def no_events(source: str, days: Days, first: date | None, last: date | None) -> SourceError:
     """The error for a window in which the source has no event."""

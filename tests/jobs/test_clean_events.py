@@ -96,6 +96,21 @@ def test_every_bad_row_is_rejected_with_its_reasons_and_the_books_balance(
     assert users == {"u1", "o'Brien/../Ж"}
 
 
+def test_a_user_with_a_hundred_thousand_events_goes_through_to_the_features(
+    spark: SparkSession, settings: Settings, tmp_path: Path
+) -> None:
+    times = [f"{second // 3600:02}:{second // 60 % 60:02}:{second % 60:02}" for second in range(50_000)]
+    lines = [_line(n, day=1 + n // 50_000, time=times[n % 50_000], item=f"i{n % 5_000}") for n in range(100_000)]
+    _land(settings, tmp_path, "june", *lines, _line(100_000, user="u2"))
+    window = Window(JUNE, JUNE + timedelta(days=2))
+    report = _run(settings, window)
+    assert (report.rows_read, report.rows_clean) == (100_001, 100_001)
+    execute("build_features", window, settings)
+    rfm = {row["user_id"]: row["frequency"] for row in delta.read(spark, settings, "gold.rfm").collect()}
+    assert rfm == {"u1": 100_000, "u2": 1}
+    assert delta.read(spark, settings, "gold.user_item_day").count() == 2 * 5_000 + 1
+
+
 def test_late_rows_correct_their_own_day_and_older_ones_are_reported(
     spark: SparkSession, settings: Settings, tmp_path: Path
 ) -> None:

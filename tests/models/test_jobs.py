@@ -155,6 +155,13 @@ def test_publishing_again_gives_the_same_snapshot(home: Settings, published: Rep
     assert again.details["snapshot"] == published.details["snapshot"]
 
 
+def test_publishing_an_earlier_day_leaves_readers_what_they_have(home: Settings, published: Report) -> None:
+    earlier = Window(HISTORY.start, HISTORY.end - timedelta(days=1))
+    report = publish_snapshots.run(_context("publish_snapshots", home, earlier))
+    assert report.skipped is not None and f"later than {earlier.end}" in report.skipped
+    assert SnapshotReader(str(home.lake)).snapshot.snapshot_id == published.details["snapshot"]
+
+
 def test_publishing_without_a_champion_says_to_train(settings: Settings) -> None:
     with pytest.raises(ModelError, match="attune run train_models"):
         publish_snapshots.run(_context("publish_snapshots", settings))

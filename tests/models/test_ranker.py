@@ -35,7 +35,7 @@ def wanted(spark: SparkSession) -> DataFrame:
 @pytest.fixture(scope="module")
 def ranker(features: DataFrame, wanted: DataFrame) -> Ranker:
     parameters = RankerParameters(n_estimators=10, min_child_weight=0.0, max_depth=2, colsample_bytree=1.0)
-    return fit_ranker(training_rows(features, wanted, 0), NAMES, parameters, workers=2)
+    return fit_ranker(training_rows(features, wanted, 0, kept=100), NAMES, parameters, workers=2)
 
 
 def test_each_user_asks_over_all_and_over_new_items_where_something_was_wanted(spark: SparkSession) -> None:
@@ -51,7 +51,7 @@ def test_each_user_asks_over_all_and_over_new_items_where_something_was_wanted(s
         "user_id string, item_id string, seen float",
     )
     wanted = spark.createDataFrame([("u", "new"), ("v", "own"), ("w", "elsewhere")], "user_id string, item_id string")
-    rows = training_rows(features, wanted, 0).collect()
+    rows = training_rows(features, wanted, 0, kept=100).collect()
     queries: dict[int, set[tuple[str, str, float]]] = {}
     for row in rows:
         queries.setdefault(row.query, set()).add((row.user_id, row.item_id, row.label))
@@ -75,7 +75,7 @@ def test_ranker_survives_json_and_another_fit_is_the_same(
     again = from_json(ranker.to_json())
     assert again.features == NAMES and json.loads(again.booster) == json.loads(ranker.booster)
     parameters = RankerParameters(n_estimators=10, min_child_weight=0.0, max_depth=2, colsample_bytree=1.0)
-    other = fit_ranker(training_rows(features.repartition(3), wanted, 0), NAMES, parameters, workers=2)
+    other = fit_ranker(training_rows(features.repartition(3), wanted, 0, kept=100), NAMES, parameters, workers=2)
     assert other.booster == ranker.booster
 
 
