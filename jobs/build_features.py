@@ -21,6 +21,7 @@ from jobs.job import CLEANED_FROM, Context, Report
 from lake import delta
 from lake.console import say, step
 from lake.errors import ContractError
+from lake.runs import newest_done
 from lake.settings import MissingConsent
 from lake.tables import AFFINITY, EVENTS, RFM, USER_DAY, USER_ITEM_DAY, Table
 from lake.window import EARLIEST, Window, parse_date
@@ -48,13 +49,10 @@ def run(context: Context) -> Report:
 def _corrected(context: Context) -> Window:
     """The days whose events may have changed since their tiles were made."""
     window = context.window
-    same = (F.col("job") == "clean_events") & (F.col("state") == "done")
-    same = same & (F.col("start") == F.lit(window.start)) & (F.col("end") == F.lit(window.end))
-    runs = _table(context, "ops.runs").filter(same)
-    found = runs.agg(F.max_by(F.col("details")[CLEANED_FROM], "started_at")).collect()[0][0]
-    if found is None:
+    cleaned = newest_done(context.settings, "clean_events", window)
+    if cleaned is None or CLEANED_FROM not in cleaned["details"]:
         return _recomputed(window, context.settings.late_horizon_days)
-    return Window(min(parse_date(found), window.start), window.end)
+    return Window(min(parse_date(cleaned["details"][CLEANED_FROM]), window.start), window.end)
 
 
 def _recomputed(window: Window, late_days: int) -> Window:

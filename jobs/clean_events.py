@@ -21,14 +21,14 @@ from features.people import consents_in_files, described_in_files, users_in_file
 from features.sessions import RETURN_DAYS
 from features.standardise import standardise
 from jobs.job import CLEANED_FROM, Context, Report
-from lake import delta
+from lake import delta, log
 from lake.codes import country_codes, currency_codes
 from lake.console import say, step
 from lake.errors import SourceError
 from lake.sources.columns import is_no_item
 from lake.sources.mapping import Mapping
 from lake.tables import CONSENTS, EVENTS, ITEMS, REJECTED, USERS
-from lake.window import Window
+from lake.window import EARLIEST, Window
 
 
 def run(context: Context) -> Report:
@@ -94,18 +94,17 @@ def _measure(bronze: dict[str, DataFrame], context: Context) -> tuple[int, date]
     """Rows to judge, and the first day to clean: the window's, or that of the earliest late row in the horizon."""
     window = context.window
     horizon = window.start - timedelta(days=context.settings.late_horizon_days)
-    first_day = window.start
-    dates = [frame.select("_window_date", "_logical_date") for frame in bronze.values()]
-    every = reduce(DataFrame.unionByName, dates)
-    late = _arrived_with(every, window).filter(
-        (F.col("_window_date") < F.lit(window.start)) & (F.col("_window_date") >= F.lit(horizon))
-    )
-    found = late.agg(F.min("_window_date").alias("day"), F.count("*").alias("rows")).collect()[0]
-    if found["rows"]:
-        first_day = found["day"]
-        say(f"{found['rows']:,} late rows: cleaning again from {first_day}")
-    read = _of_window(every, Window(first_day, window.end)).count()
-    return read, first_day
+    dates = reduce(DataFrame.unionByName, (frame.select("_window_date", "_logical_date") for frame in bronze.values()))
+    whole = Window(max(EARLIEST, horizon), window.end)
+    near = F.expr(f"{delta.in_window('_window_date', whole)} OR {delta.in_window('_logical_date', whole)}")
+    # A row for each pair of dates: few.
+    days = dates.filter(near).groupBy("_window_date", "_logical_date").count().collect()
+    late = [row for row in days if row[1] in window and horizon <= row[0] < window.start]
+    first = min((row[0] for row in late), default=window.start)
+    if late:
+        say(f"{sum(row[2] for row in late):,} late rows: cleaning again from {first}")
+    inside = Window(first, window.end)
+    return sum(row[2] for row in days if row[0] in inside or (row[1] in inside and row[0] < first)), first
 
 
 def _judged(context: Context, mapping: Mapping, bronze: DataFrame, window: Window) -> DataFrame:
@@ -117,14 +116,10 @@ def _judged(context: Context, mapping: Mapping, bronze: DataFrame, window: Windo
 
 def _earlier_purchases(context: Context, window: Window, judged: DataFrame) -> DataFrame | None:
     """Purchases that this window's returns may undo; None when the lake holds nothing before the window."""
-    first = window.start - timedelta(days=RETURN_DAYS + 1)
-    before = delta.read(context.spark, context.settings, "silver.events").filter(
-        (F.col("event_date") >= F.lit(first))
-        & (F.col("event_date") < F.lit(window.start))
-        & (F.col("event_type") == "purchase")
-    )
-    if before.isEmpty():
+    earlier = _before(context, window, RETURN_DAYS + 1)
+    if earlier is None:
         return None
+    before = _window_of(context, "silver.events", "event_date", earlier).filter("event_type = 'purchase'")
     returned = judged.filter((F.size("reasons") == 0) & (F.col("event_type") == "return"))
     pairs = returned.select("user_id", "item_id").distinct()
     return before.select("event_id", "user_id", "item_id", "event_type", "event_time").join(
@@ -134,25 +129,30 @@ def _earlier_purchases(context: Context, window: Window, judged: DataFrame) -> D
 
 def _session_context(context: Context, window: Window) -> DataFrame | None:
     """Events of the last session gap before the window; None when there are none."""
-    start = F.lit(window.start).cast("timestamp")
-    gap = F.expr(f"INTERVAL {context.settings.session_gap_minutes} MINUTES")
-    before = delta.read(context.spark, context.settings, "silver.events").filter(
-        (F.col("event_date") >= F.lit(window.start - timedelta(days=1 + context.settings.session_gap_minutes // 1440)))
-        & (F.col("event_date") < F.lit(window.start))
-        & (F.col("event_time") >= start - gap)
-    )
-    if before.isEmpty():
+    minutes = context.settings.session_gap_minutes
+    earlier = _before(context, window, 1 + minutes // 1440)
+    if earlier is None:
         return None
+    since = F.lit(window.start).cast("timestamp") - F.expr(f"INTERVAL {minutes} MINUTES")
+    before = _window_of(context, "silver.events", "event_date", earlier).filter(F.col("event_time") >= since)
     return before.select("user_id", "event_time", "session_id")
+
+
+def _before(context: Context, window: Window, days: int) -> Window | None:
+    """The days before the window, as many as given; None when silver.events holds nothing there."""
+    start = max(EARLIEST, window.start - timedelta(days=days))
+    if start == window.start:
+        return None
+    earlier = Window(start, window.start)
+    return earlier if log.may_hold(context.settings, "silver.events", "event_date", earlier) else None
 
 
 def _files(context: Context, mapping: Mapping, kind: str) -> DataFrame | None:
     """Rows of a source's item, user or consent files that arrived with the window; None when there are none."""
     table = f"bronze.{mapping.name}_{kind}"
-    if kind not in mapping.kinds or not delta.exists(context.spark, context.settings, table):
+    if kind not in mapping.kinds or not log.may_hold(context.settings, table, "_logical_date", context.window):
         return None
-    rows = _arrived_with(delta.read(context.spark, context.settings, table), context.window)
-    return None if rows.isEmpty() else rows
+    return _arrived_with(delta.read(context.spark, context.settings, table), context.window)
 
 
 def _people_and_items(context: Context, mappings: list[Mapping]) -> None:

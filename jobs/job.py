@@ -128,18 +128,17 @@ def _record(
 ) -> None:
     """Append to ops.runs. A failure to record never hides the failure that is being recorded."""
     from jobs.version import code_version
-    from lake import delta
+    from lake import log
     from lake.tables import RUNS
 
-    row = (
+    values = (
         context.run_id, context.job, context.window.start, context.window.end, state, started_at, seconds,
         report.rows_read, report.rows_clean, report.rows_rejected, report.rows_duplicate,
         {key: str(value) for key, value in report.details.items()},
         code_version(), report.model_version, message_of(error) if error else None,
     )  # fmt: skip
     try:
-        frame = context.spark.createDataFrame([row], RUNS.schema).coalesce(1)
-        delta.append(frame, context.settings, RUNS, context.run_id)
+        log.append(context.settings, RUNS, [dict(zip(RUNS.names, values, strict=True))], context.run_id)
     except Exception as failure:
         if error is None:
             raise

@@ -25,6 +25,7 @@ from delta.tables import DeltaTable
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from lake import log
 from lake.contracts import Column as TableColumn
 from lake.errors import ContractError
 from lake.settings import Settings
@@ -49,8 +50,7 @@ def user_bucket(user_id: str | Column = "user_id") -> Column:
 
 def table_path(settings: Settings, name: str) -> Path:
     """Folder of a table: lake/<layer>/<table>."""
-    layer, _, table = name.partition(".")
-    return settings.lake / layer / table
+    return Path(log.address(settings, name))
 
 
 def exists(spark: SparkSession, settings: Settings, name: str) -> bool:

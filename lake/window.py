@@ -31,6 +31,9 @@ class Window:
         """The window of one day."""
         return cls(day, day + timedelta(days=1))
 
+    def __contains__(self, day: date) -> bool:
+        return self.start <= day < self.end
+
     @property
     def as_of(self) -> datetime:
         """The instant at which the window has just ended; features as of it see all of the window."""

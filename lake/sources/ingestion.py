@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 from deltalake import DeltaTable
 from pyspark.sql import SparkSession
 
-from lake import delta
+from lake import delta, log
 from lake.settings import Settings
 from lake.sources.bronze import Arrival, append_once, bronze_rows, bronze_table, rows_by_file
 from lake.sources.discovery import Batch, for_new_files, visible_files
@@ -170,7 +170,7 @@ def _once(batch: Batch) -> tuple[str, int] | None:
 
 def noted_files(settings: Settings, source: str) -> set[str]:
     """The files of a source that ops.files knows, ingested or refused. Read without Spark, which takes seconds."""
-    path = str(delta.table_path(settings, FILES.name))
+    path = log.address(settings, FILES.name)
     if not DeltaTable.is_deltatable(path):
         return set()
     noted = DeltaTable(path).to_pyarrow_table(columns=["path"], filters=[("source", "=", source)])
