@@ -23,6 +23,9 @@ from lake.console import say
 from lake.errors import ContractError
 from lake.settings import Settings
 
+# Before Great Expectations is imported anywhere.
+os.environ["GX_ANALYTICS_ENABLED"] = "false"
+
 KEPT_RESULTS = 20
 SITE = "attune"
 
@@ -183,7 +186,6 @@ def _alone(folder: Path) -> Iterator[None]:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """No telemetry, and only errors of Great Expectations in the log."""
-    os.environ["GX_ANALYTICS_ENABLED"] = "false"
     logger = logging.getLogger("great_expectations")
     level = logger.level
     logger.setLevel(logging.ERROR)

@@ -26,6 +26,8 @@ from lake.settings import MissingConsent
 from lake.tables import AFFINITY, EVENTS, RFM, USER_DAY, USER_ITEM_DAY, Table
 from lake.window import EARLIEST, Window, parse_date
 
+AHEAD = ("great_expectations",)
+
 
 def run(context: Context) -> Report:
     """Build the features of the window. Raises ContractError without silver.events, or when a gate fails."""

@@ -30,6 +30,8 @@ from lake.sources.mapping import Mapping
 from lake.tables import CONSENTS, EVENTS, ITEMS, REJECTED, USERS
 from lake.window import EARLIEST, Window
 
+AHEAD = ("great_expectations",)
+
 
 def run(context: Context) -> Report:
     """Clean the window. Raises ContractError when the books do not balance or the gate fails."""

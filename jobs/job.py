@@ -1,14 +1,18 @@
 """What every job has in common: a window, a run id, a report, a row in ops.runs, and an exit code.
 
-A job is a module with `run(context) -> Report`. It opens tables, calls pure functions, writes tables.
+A job is a module with `run(context) -> Report`, and AHEAD, the slow libraries it will need. It opens tables, calls
+pure functions, writes tables.
 Running it twice for the same window leaves the tables as running it once.
 """
 
 from __future__ import annotations
 
 import importlib
+import sys
+import threading
 import time
 import uuid
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -95,6 +99,7 @@ def execute(job: str, window: Window, settings: Settings, options: dict[str, str
     context = Context(job, window, settings, options or {})
     module = importlib.import_module(f"jobs.{job}")
     say(f"{job} {window}: started, run {context.run_id[:8]}")
+    _import_ahead(getattr(module, "AHEAD", ()))
     started_at, started = datetime.now(UTC), time.monotonic()
     report = Report()
     try:
@@ -116,6 +121,18 @@ def execute(job: str, window: Window, settings: Settings, options: dict[str, str
     counted = ", ".join(f"{value:,} {name}" for name, value in counts.items() if value is not None)
     say(f"{job} {window}: {report.skipped or counted or state} ({seconds:.1f} s)")
     return report
+
+
+def _import_ahead(names: tuple[str, ...]) -> None:
+    """Import libraries that take seconds to import while Spark starts and works. Where one fails, its user will say."""
+
+    def imported() -> None:
+        with suppress(Exception):
+            for name in names:
+                importlib.import_module(name)
+
+    if any(name not in sys.modules for name in names):
+        threading.Thread(target=imported, name="imports").start()
 
 
 def _record(

@@ -23,6 +23,8 @@ from models.snapshot import fallback_lists, personal_lists
 from serving.pointer import Superseded, read_log
 from serving.publish import publish
 
+AHEAD = ("mlflow", "great_expectations", "xgboost")
+
 
 def run(context: Context) -> Report:
     """Publish as of the window's end; skip when readers have a later snapshot already. Raises ModelError without a
@@ -36,7 +38,7 @@ def run(context: Context) -> Report:
             skipped=f"nothing published: readers have {pointer.snapshot_id} as of {pointer.as_of}, later than {end}; "
             "only a rollback goes back: attune rollback --to ..."
         )
-    missing = settings.consent_default()
+    missing, spark = settings.consent_default(), context.spark
     where = registry(context)
     champion = tracking.champion(where)
     if champion is None:
@@ -73,7 +75,7 @@ def run(context: Context) -> Report:
     try:
         with step(f"ranking, gating and publishing with {champion}"):
             snapshot = publish(
-                context.spark, settings, lists, cohorts, as_of=end, model_version=str(champion),
+                spark, settings, lists, cohorts, as_of=end, model_version=str(champion),
                 run_id=context.run_id, gate=check,
             )  # fmt: skip
     except Superseded as error:

@@ -29,6 +29,8 @@ from models.split import Split, time_split
 from models.tracking import Registry, Training, Version
 from models.training import Judged, Log, Timings, fit_before, judge, learn
 
+AHEAD = ("mlflow", "xgboost.spark")
+
 # The tables a model depends on; their Delta versions go into the run.
 INPUTS = ("silver.events", "silver.items", "silver.consents", "gold.user_item_day", "gold.user_day")
 
