@@ -18,12 +18,12 @@ from features.consent import consented_events, withdrawn_users, without_consent
 from features.rfm import rfm
 from features.tiles import user_day, user_item_day
 from jobs.job import CLEANED_FROM, Context, Report
-from lake import delta
+from lake import delta, log
 from lake.console import say, step
 from lake.errors import ContractError
 from lake.runs import newest_done
 from lake.settings import MissingConsent
-from lake.tables import AFFINITY, EVENTS, RFM, USER_DAY, USER_ITEM_DAY, Table
+from lake.tables import AFFINITY, CONSENTS, EVENTS, RFM, USER_DAY, USER_ITEM_DAY, Table
 from lake.window import EARLIEST, Window, parse_date
 
 AHEAD = ("great_expectations",)
@@ -67,8 +67,6 @@ def _write_tiles(context: Context, tiles: Window, consents: DataFrame, missing: 
     read = _recomputed(tiles, 1)
     events = _table(context, EVENTS.name).filter(delta.in_window("event_date", read))
     allowed = consented_events(events, consents, missing, context.window.as_of)
-    if allowed.isEmpty():
-        say(f"{EVENTS.name} holds no event in {read} that may be used; scores only grow older")
     for table, make in ((USER_ITEM_DAY, user_item_day), (USER_DAY, user_day)):
         written = make(allowed).filter(delta.in_window("event_date", tiles))
         delta.replace_window(written, context.settings, table, delta.in_window("event_date", tiles), context.run_id)
@@ -79,7 +77,7 @@ def _forget(context: Context, consents: DataFrame, missing: MissingConsent) -> i
 
     Each table is looked through for itself: tiles of a user may be gone while older scores are still there.
     """
-    if missing == "granted" and withdrawn_users(consents).isEmpty():
+    if missing == "granted" and (log.is_empty(context.settings, CONSENTS.name) or withdrawn_users(consents).isEmpty()):
         return 0
     removed = 0
     for table in (USER_ITEM_DAY, USER_DAY, RFM, AFFINITY):
@@ -122,6 +120,8 @@ def _details(
     seen = (
         days.filter(delta.in_window("event_date", context.window)).agg(F.sum("events"), F.count(F.lit(1))).collect()[0]
     )
+    if not seen[0]:
+        say(f"{EVENTS.name} holds no event in {context.window} that may be used; scores only grow older")
     return {
         "events": str(seen[0] or 0),
         "user_days": str(seen[1]),

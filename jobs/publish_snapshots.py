@@ -12,7 +12,7 @@ from expectations.gate import gate
 from features.consent import without_consent
 from jobs.job import Context, Report
 from jobs.train_models import registry, set_checkpoints
-from lake import delta
+from lake import delta, log
 from lake.console import step
 from lake.errors import ContractError, ModelError
 from lake.tables import AFFINITY, FALLBACKS, RECOMMENDATIONS, RFM, USER_ITEM_DAY
@@ -50,7 +50,7 @@ def run(context: Context) -> Report:
     tiles = _table(context, USER_ITEM_DAY.name).where(F.col("event_date") < F.lit(end))
     today = delta.in_window("as_of", Window.day(end))
     rfm, affinity = (_table(context, table.name).where(today) for table in (RFM, AFFINITY))
-    if rfm.isEmpty():
+    if not log.may_hold(settings, RFM.name, "as_of", Window.day(end)):
         raise ContractError(
             f"{RFM.name} holds nothing as of {end}; first: attune run build_features "
             f"--start {context.window.start} --end {end}"

@@ -163,12 +163,11 @@ def merge(frame: DataFrame, settings: Settings, table: Table, run_id: str, *, up
     )
 
     def write() -> None:
-        target = DeltaTable.forPath(spark, path)
-        if target.toDF().isEmpty():
+        if log.is_empty(settings, table.name):
             # Nothing to match: a MERGE would still join, and cost several times the write.
             rows.write.format("delta").mode("overwrite").option("userMetadata", run_id).save(path)
             return
-        builder = target.alias("old").merge(rows.alias("new"), condition)
+        builder = DeltaTable.forPath(spark, path).alias("old").merge(rows.alias("new"), condition)
         if update:
             builder = builder.whenMatchedUpdateAll(condition=changed)
         builder.whenNotMatchedInsertAll().execute()

@@ -40,6 +40,15 @@ def may_hold(settings: Settings, name: str, column: str, window: Window) -> bool
     return any(low is None or high is None or (low < window.end and high >= window.start) for low, high in ranges)
 
 
+def is_empty(settings: Settings, name: str) -> bool:
+    """Whether a table has no row, or was never written, by the counts of its files in the log."""
+    if not DeltaTable.is_deltatable(address(settings, name)):
+        return True
+    files = pa.table(DeltaTable(address(settings, name)).get_add_actions(flatten=True))
+    counts = files["num_records"].to_pylist() if "num_records" in files.column_names else [None] * files.num_rows
+    return all(count == 0 for count in counts)
+
+
 def append(settings: Settings, table: Table, rows: list[dict[str, Any]], run_id: str) -> None:
     """Append rows in one commit. For tables of few rows whose columns are of the types in ARROW."""
     fields = [pa.field(item.name, ARROW[item.type], metadata={"comment": item.comment}) for item in table.columns]
