@@ -6,7 +6,7 @@ import os
 import sys
 import traceback
 from dataclasses import asdict
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -170,9 +170,10 @@ def runs(
     if json:
         emit_json(rows)
         return
-    columns = ["started_at", "job", "start", "end", "state", "seconds", "rows_read", "rows_clean", "rows_rejected",
-               "rows_duplicate", "error"]  # fmt: skip
-    emit_table("job runs", columns, [[_short(row[name]) for name in columns] for row in rows])
+    columns = {"started": "started_at", "job": "job", "start": "start", "end": "end", "state": "state",
+               "seconds": "seconds", "read": "rows_read", "clean": "rows_clean", "rejected": "rows_rejected",
+               "duplicate": "rows_duplicate", "error": "error"}  # fmt: skip
+    emit_table("job runs", list(columns), [[_short(row[name]) for name in columns.values()] for row in rows])
 
 
 @app.command()
@@ -224,9 +225,9 @@ def show_answer(answer: Any) -> None:
 def _short(value: Any) -> Any:
     if isinstance(value, str):
         return value if len(value) <= 60 else value[:57] + "..."
-    if isinstance(value, date | timedelta):
-        return str(value)[:19]
-    return value
+    if isinstance(value, float):
+        return round(value, 1)
+    return str(value)[:16] if isinstance(value, date) else value
 
 
 def main() -> None:
