@@ -50,9 +50,10 @@ def run(context: Context) -> Report:
     tiles = _table(context, USER_ITEM_DAY.name).where(F.col("event_date") < F.lit(end))
     today = delta.in_window("as_of", Window.day(end))
     rfm, affinity = (_table(context, table.name).where(today) for table in (RFM, AFFINITY))
-    if not log.may_hold(settings, RFM.name, "as_of", Window.day(end)):
+    # People who rate but do not buy have affinities and no RFM.
+    if not any(log.may_hold(settings, table.name, "as_of", Window.day(end)) for table in (RFM, AFFINITY)):
         raise ContractError(
-            f"{RFM.name} holds nothing as of {end}; first: attune run build_features "
+            f"{RFM.name} and {AFFINITY.name} hold nothing as of {end}; first: attune run build_features "
             f"--start {context.window.start} --end {end}"
         )
     items, profiles = _table(context, "silver.items"), _table(context, "silver.users")

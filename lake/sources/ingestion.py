@@ -7,7 +7,7 @@ after a kill between any two steps.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from deltalake import DeltaTable
 from pyspark.sql import SparkSession
@@ -171,7 +171,7 @@ def _once(batch: Batch) -> tuple[str, int] | None:
 def noted_files(settings: Settings, source: str) -> set[str]:
     """The files of a source that ops.files knows, ingested or refused. Read without Spark, which takes seconds."""
     path = log.address(settings, FILES.name)
-    if not DeltaTable.is_deltatable(path):
+    if not Path(path, "_delta_log").is_dir():
         return set()
     noted = DeltaTable(path).to_pyarrow_table(columns=["path"], filters=[("source", "=", source)])
     return set(noted["path"].to_pylist())
