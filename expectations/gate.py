@@ -23,7 +23,7 @@ from lake.console import say
 from lake.errors import ContractError
 from lake.settings import Settings
 
-# Before Great Expectations is imported anywhere.
+# Before Great Expectations is imported anywhere: no telemetry.
 os.environ["GX_ANALYTICS_ENABLED"] = "false"
 
 KEPT_RESULTS = 20
@@ -185,7 +185,7 @@ def _alone(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """No telemetry, and only errors of Great Expectations in the log."""
+    """Only errors of Great Expectations in the log, and no warnings."""
     logger = logging.getLogger("great_expectations")
     level = logger.level
     logger.setLevel(logging.ERROR)

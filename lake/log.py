@@ -1,18 +1,25 @@
-"""Delta tables without Spark: what the log alone tells, and rows of the table of runs.
+"""Delta tables without Spark: what the log alone tells, their rows by Arrow, and rows of small tables.
 
-Milliseconds each, where a query of Spark's takes a second or, in a JVM that has just started, several.
+Milliseconds each, where a query of Spark's takes a second or, in a JVM that has just started, several. The serving
+layer reads by these functions: they need deltalake and pyarrow, and no settings.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import pyarrow as pa
+import pyarrow.dataset as ds
 from deltalake import CommitProperties, DeltaTable, write_deltalake
+from pyarrow.fs import LocalFileSystem, SubTreeFileSystem
 
-from lake.settings import Settings
 from lake.tables import Table
 from lake.window import Window
+
+if TYPE_CHECKING:
+    from lake.settings import Settings
 
 ARROW = {
     "string": pa.string(), "long": pa.int64(), "double": pa.float64(), "date": pa.date32(),
@@ -20,10 +27,32 @@ ARROW = {
 }  # fmt: skip
 
 
+def table_uri(root: str, name: str) -> str:
+    """Address of a table below the root of the lake."""
+    return f"{root.rstrip('/')}/{name.replace('.', '/', 1)}"
+
+
+def dataset_of(table: DeltaTable) -> ds.Dataset:
+    """The rows of a table at its version, pruned by the log's statistics when they are filtered.
+
+    Local files are read by Arrow's own file system: delta-rs's is written in Python, and a thread of Arrow's that
+    still calls it while the interpreter shuts down aborts the process.
+    """
+    place = table.table_uri
+    if "://" in place and not place.startswith("file://"):
+        return table.to_pyarrow_dataset()
+    folder = url2pathname(urlsplit(place).path) if place.startswith("file://") else place
+    return table.to_pyarrow_dataset(filesystem=SubTreeFileSystem(folder, LocalFileSystem()))
+
+
 def address(settings: Settings, name: str) -> str:
     """Folder of a table: lake/<layer>/<table>."""
-    layer, _, table = name.partition(".")
-    return str(settings.lake / layer / table)
+    return table_uri(str(settings.lake), name)
+
+
+def files_of(table: DeltaTable) -> pa.Table:
+    """A row for each file: path, num_records, and min.<column>, max.<column> of the columns with statistics."""
+    return pa.table(table.get_add_actions(flatten=True))
 
 
 def may_hold(settings: Settings, name: str, column: str, window: Window) -> bool:
@@ -33,7 +62,7 @@ def may_hold(settings: Settings, name: str, column: str, window: Window) -> bool
     """
     if not DeltaTable.is_deltatable(address(settings, name)):
         return False
-    files = pa.table(DeltaTable(address(settings, name)).get_add_actions(flatten=True))
+    files = files_of(DeltaTable(address(settings, name)))
     if f"min.{column}" not in files.column_names:
         return files.num_rows > 0
     ranges = zip(files[f"min.{column}"].to_pylist(), files[f"max.{column}"].to_pylist(), strict=True)
@@ -44,17 +73,30 @@ def is_empty(settings: Settings, name: str) -> bool:
     """Whether a table has no row, or was never written, by the counts of its files in the log."""
     if not DeltaTable.is_deltatable(address(settings, name)):
         return True
-    files = pa.table(DeltaTable(address(settings, name)).get_add_actions(flatten=True))
+    files = files_of(DeltaTable(address(settings, name)))
     counts = files["num_records"].to_pylist() if "num_records" in files.column_names else [None] * files.num_rows
     return all(count == 0 for count in counts)
 
 
+def arrow_schema(table: Table) -> pa.Schema:
+    """The columns of a contract whose types are in ARROW, with their comments."""
+    return pa.schema(
+        [pa.field(item.name, ARROW[item.type], metadata={"comment": item.comment}) for item in table.columns]
+    )
+
+
+def create(uri: str, table: Table, mode: Literal["error", "ignore"], commit: CommitProperties | None = None) -> None:
+    """Make the table from its contract, without rows. mode: what to do when it is there."""
+    configuration: dict[str, str | None] = {"delta.dataSkippingStatsColumns": ",".join(table.stats)}
+    DeltaTable.create(uri, arrow_schema(table), mode=mode, configuration=configuration, commit_properties=commit)
+
+
 def append(settings: Settings, table: Table, rows: list[dict[str, Any]], run_id: str) -> None:
     """Append rows in one commit. For tables of few rows whose columns are of the types in ARROW."""
-    fields = [pa.field(item.name, ARROW[item.type], metadata={"comment": item.comment}) for item in table.columns]
-    schema, place = pa.schema(fields), address(settings, table.name)
-    if not DeltaTable.is_deltatable(place):
-        configuration: dict[str, str | None] = {"delta.dataSkippingStatsColumns": ",".join(table.stats)}
-        DeltaTable.create(place, schema, mode="ignore", configuration=configuration)
+    uri = address(settings, table.name)
+    if not DeltaTable.is_deltatable(uri):
+        create(uri, table, mode="ignore")
     commit = CommitProperties(custom_metadata={"userMetadata": run_id})
-    write_deltalake(place, pa.Table.from_pylist(rows, schema=schema), mode="append", commit_properties=commit)
+    write_deltalake(
+        uri, pa.Table.from_pylist(rows, schema=arrow_schema(table)), mode="append", commit_properties=commit
+    )

@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 from deltalake import DeltaTable
 
 from lake.errors import ServingError
-from lake.log import address
+from lake.log import address, dataset_of
 from lake.settings import Settings
 from lake.window import Window
 
@@ -21,7 +21,7 @@ def latest_runs(settings: Settings, last: int, job: str | None = None) -> list[d
     path = address(settings, "ops.runs")
     if not DeltaTable.is_deltatable(path):
         raise ServingError(f"no job has run in {settings.home}; start with: attune demo, or attune load SOURCE")
-    table = DeltaTable(path).to_pyarrow_table()
+    table = dataset_of(DeltaTable(path)).to_table()
     if job is not None:
         table = table.filter(pc.equal(table["job"], job))
     table = table.sort_by([("started_at", "descending")]).slice(0, last)

@@ -19,11 +19,12 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
 from lake.errors import ServingError
+from lake.log import dataset_of, table_uri
 from lake.tables import FALLBACKS, RECOMMENDATIONS
 from serving import checksum
 from serving.answer import Answer, Item, Rung
 from serving.bucket import USER_BUCKETS, user_bucket
-from serving.pointer import Snapshot, dataset_of, table_uri
+from serving.pointer import Snapshot
 
 CACHED_BUCKETS = 32
 LISTS_AT_ONCE = 4000

@@ -12,17 +12,14 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Any
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 import pyarrow as pa
 import pyarrow.dataset as ds
-from deltalake import CommitProperties, DeltaTable, Field, Schema, write_deltalake
+from deltalake import CommitProperties, DeltaTable, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError
-from deltalake.schema import PrimitiveType
-from pyarrow.fs import LocalFileSystem, SubTreeFileSystem
 
 from lake.errors import PublishError
+from lake.log import arrow_schema, create, dataset_of, files_of, table_uri
 from lake.tables import SNAPSHOTS
 
 PUBLISHED = "published"
@@ -31,8 +28,6 @@ HELD = "held"
 
 # How many rows from the end are looked at first: enough for the pointer unless many publishes are held.
 RECENT = 64
-
-ARROW = {"string": pa.string(), "long": pa.int64(), "date": pa.date32(), "timestamp": pa.timestamp("us", "UTC")}
 
 
 class Superseded(PublishError):
@@ -99,24 +94,6 @@ class Log:
         return self.rows[-1].sequence + 1 if self.rows else 1
 
 
-def table_uri(root: str, name: str) -> str:
-    """Address of a table below the root of the lake."""
-    return f"{root.rstrip('/')}/{name.replace('.', '/', 1)}"
-
-
-def dataset_of(table: DeltaTable) -> ds.Dataset:
-    """The rows of a table at its version, pruned by the log's statistics when they are filtered.
-
-    Local files are read by Arrow's own file system: delta-rs's is written in Python, and a thread of Arrow's that
-    still calls it while the interpreter shuts down aborts the process.
-    """
-    place = table.table_uri
-    if "://" in place and not place.startswith("file://"):
-        return table.to_pyarrow_dataset()
-    folder = url2pathname(urlsplit(place).path) if place.startswith("file://") else place
-    return table.to_pyarrow_dataset(filesystem=SubTreeFileSystem(folder, LocalFileSystem()))
-
-
 def read_log(root: str, *, recent: bool = False) -> Log:
     """The log, or its end that certainly holds the pointer if there is one."""
     uri = table_uri(root, SNAPSHOTS.name)
@@ -125,7 +102,7 @@ def read_log(root: str, *, recent: bool = False) -> Log:
     table = DeltaTable(uri)
     dataset = dataset_of(table)
     if recent:
-        last = max(pa.table(table.get_add_actions(flatten=True))["max.sequence"].to_pylist(), default=0)
+        last = max(files_of(table)["max.sequence"].to_pylist(), default=0)
         log = Log(_rows(dataset.to_table(filter=ds.field("sequence") > last - RECENT)), table)
         if log.pointer is not None:
             return log
@@ -145,7 +122,7 @@ def move(root: str, log: Log, rows: Sequence[Snapshot], run_id: str) -> Log:
     try:
         write_deltalake(
             table,
-            pa.Table.from_pylist([asdict(row) for row in stamped], schema=_arrow_schema()),
+            pa.Table.from_pylist([asdict(row) for row in stamped], schema=arrow_schema(SNAPSHOTS)),
             mode="append",
             commit_properties=CommitProperties(max_commit_retries=0, custom_metadata={"userMetadata": run_id}),
         )
@@ -167,13 +144,9 @@ def _create(root: str) -> DeltaTable:
     metadata and no rows); what decides is the append that follows.
     """
     uri = table_uri(root, SNAPSHOTS.name)
-    fields = [
-        Field(item.name, PrimitiveType(item.type), metadata={"comment": item.comment}) for item in SNAPSHOTS.columns
-    ]
-    configuration: dict[str, str | None] = {"delta.dataSkippingStatsColumns": ",".join(SNAPSHOTS.stats)}
     once = CommitProperties(max_commit_retries=0)
     try:
-        DeltaTable.create(uri, Schema(fields), mode="error", configuration=configuration, commit_properties=once)
+        create(uri, SNAPSHOTS, mode="error", commit=once)
     except DeltaError:
         if not DeltaTable.is_deltatable(uri):
             raise
@@ -181,10 +154,6 @@ def _create(root: str) -> DeltaTable:
     if dataset_of(table).count_rows():
         raise LostRace("gold.snapshots got its first row from another writer; nothing was changed, run it again")
     return table
-
-
-def _arrow_schema() -> pa.Schema:
-    return pa.schema([(item.name, ARROW[item.type]) for item in SNAPSHOTS.columns])
 
 
 def _rows(table: pa.Table) -> tuple[Snapshot, ...]:

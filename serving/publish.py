@@ -11,7 +11,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 
-import pyarrow as pa
 from deltalake import DeltaTable
 from pyspark import StorageLevel
 from pyspark.sql import DataFrame, SparkSession
@@ -20,6 +19,7 @@ from pyspark.sql import functions as F
 from lake import delta
 from lake.console import say
 from lake.errors import PublishError, ServingError
+from lake.log import files_of
 from lake.settings import Settings
 from lake.tables import FALLBACKS, RECOMMENDATIONS, Table
 from serving.check import check_lists
@@ -171,7 +171,7 @@ def _last_version_of(path: str, snapshot_id: str) -> int | None:
     if not DeltaTable.is_deltatable(path):
         return None
     table = DeltaTable(path)
-    actions = pa.table(table.get_add_actions(flatten=True))
+    actions = files_of(table)
     if not actions.num_rows or "min.snapshot_id" not in actions.column_names:
         return None
     owners = {*actions["min.snapshot_id"].to_pylist(), *actions["max.snapshot_id"].to_pylist()}

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
+import pyarrow.dataset as ds
 from deltalake import DeltaTable
 from pyspark.sql import SparkSession
 
@@ -41,14 +42,13 @@ def ingest_batch(
     spark: SparkSession, settings: Settings, mapping: Mapping, batch: Batch, arrival: Arrival
 ) -> list[Outcome]:
     """Take in a batch of files that ops.files does not know. Returns what became of each."""
-    paths = batch.paths
     outcomes: list[Outcome] = []
     for kind in KINDS:
-        mine = [path for path in paths if _kind(path) == kind]
+        mine = [path for path in batch.paths if _kind(path) == kind]
         if mine and mapping.section(kind) is not None:
             outcomes += _ingest_kind(spark, settings, mapping, kind, mine, batch, arrival)
     done = {outcome.path for outcome in outcomes}
-    outcomes += [_misplaced(settings, mapping, path) for path in paths if path not in done]
+    outcomes += [_misplaced(settings, mapping, path) for path in batch.paths if path not in done]
     _note(spark, settings, outcomes, batch, arrival)
     return outcomes
 
@@ -173,7 +173,7 @@ def noted_files(settings: Settings, source: str) -> set[str]:
     path = log.address(settings, FILES.name)
     if not Path(path, "_delta_log").is_dir():
         return set()
-    noted = DeltaTable(path).to_pyarrow_table(columns=["path"], filters=[("source", "=", source)])
+    noted = log.dataset_of(DeltaTable(path)).to_table(columns=["path"], filter=ds.field("source") == source)
     return set(noted["path"].to_pylist())
 
 
