@@ -33,7 +33,7 @@ lint: setup ## ruff and mypy
 
 lock: setup ## resolve the lock file anew from pyproject.toml
 	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-		--extra dev pyproject.toml -o requirements.lock
+		--extra dev --extra bench pyproject.toml -o requirements.lock
 
 clean: ## remove the environment (never the data)
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache

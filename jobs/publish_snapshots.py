@@ -10,10 +10,11 @@ from pyspark.sql import functions as F
 
 from expectations.gate import gate
 from features.consent import without_consent
+from jobs.factors import keep_factors, last_factors, scratch
 from jobs.job import Context, Report
 from jobs.train_models import registry, set_checkpoints
 from lake import delta, log
-from lake.console import step
+from lake.console import say, step
 from lake.errors import ContractError, ModelError
 from lake.tables import AFFINITY, FALLBACKS, RECOMMENDATIONS, RFM, USER_ITEM_DAY
 from lake.window import Window
@@ -63,8 +64,11 @@ def run(context: Context) -> Report:
     parameters = Parameters()
     with step(f"fitting sources before {end}"):
         sources = hybrid.fit_sources(
-            consented, rfm.join(refusing, "user_id", "left_anti"), affinity, items, context.window.as_of, parameters
-        )
+            consented, rfm.join(refusing, "user_id", "left_anti"), affinity, items, context.window.as_of, parameters,
+            scratch(context, "publish_snapshots", "all"), start=last_factors(context, parameters.als.rank),
+            progress=say,
+        )  # fmt: skip
+        keep_factors(context, sources.factors)
     length = settings.list_length
     lists = personal_lists(sources, ranker, consented, profiles, refusing, length, parameters)
     cohorts = fallback_lists(sources.facts, length)

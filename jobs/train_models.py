@@ -13,6 +13,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from features.consent import consented_events
+from jobs.factors import scratch
 from jobs.job import Context, Report
 from jobs.version import code_version
 from lake import delta
@@ -62,12 +63,12 @@ def _train(context: Context, where: Registry, champion: Version | None) -> Repor
     with step("splitting by time"), timings.stage("split"):
         split = time_split(log.wanted, context.window.as_of)
     with step(f"fitting sources before {split.validation:%Y-%m-%d %H:%M}"), timings.stage("fit_validation"):
-        early = fit_before(log, split.validation, parameters)
+        early = fit_before(log, split.validation, parameters, scratch(context, "train_models", "validation"), say)
     with step("learning to rank"), timings.stage("rank"):
         ranker = learn(log, early, split.test, parameters, _workers(context))
     hybrid.release(early)
     with step(f"fitting sources before {split.test:%Y-%m-%d %H:%M}"), timings.stage("fit_test"):
-        late = fit_before(log, split.test, parameters)
+        late = fit_before(log, split.test, parameters, scratch(context, "train_models", "test"), say)
     old = _old_ranker(where, champion, hybrid.features(late))
     rankers = {HYBRID: ranker} | ({CHAMPION: old} if old else {})
     with step("judging all models on the last window"), timings.stage("judge"):
@@ -153,7 +154,7 @@ def _training(
                     "take": parameters.take, "half_life": parameters.half_life},
         metrics={**summary(judged, HYBRID), **{f"seconds/{name}": value for name, value in timings.items()}},
         tags={"git_commit": code_version(), "run_id": context.run_id, "decision": decision.reason[:4000]},
-        children=children(judged, parameters),
+        children=children(judged, parameters, sources.factors.epochs),
         plots=figures(judged, sources),
         tables={"metrics": table_rows(judged), "features": list(ranker.features)},
         ranker=ranker,
@@ -161,7 +162,7 @@ def _training(
 
 
 def set_checkpoints(context: Context) -> None:
-    """ALS cuts its lineage by checkpoints there."""
+    """MLlib, where it stands in for ALS, cuts its lineage by checkpoints there."""
     folder = context.settings.checkpoints / "als"
     context.spark.sparkContext.setCheckpointDir(str(folder))
 

@@ -6,6 +6,7 @@ layer reads by these functions: they need deltalake and pyarrow, and no settings
 
 from __future__ import annotations
 
+from datetime import date
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
@@ -67,6 +68,16 @@ def may_hold(settings: Settings, name: str, column: str, window: Window) -> bool
         return files.num_rows > 0
     ranges = zip(files[f"min.{column}"].to_pylist(), files[f"max.{column}"].to_pylist(), strict=True)
     return any(low is None or high is None or (low < window.end and high >= window.start) for low, high in ranges)
+
+
+def last_date(settings: Settings, name: str, column: str, before: date) -> date | None:
+    """The latest value before a date of a column by which the table is written, one value a file; None without."""
+    if not DeltaTable.is_deltatable(address(settings, name)):
+        return None
+    files = files_of(DeltaTable(address(settings, name)))
+    if f"max.{column}" not in files.column_names:
+        return None
+    return max((day for day in files[f"max.{column}"].to_pylist() if day is not None and day < before), default=None)
 
 
 def is_empty(settings: Settings, name: str) -> bool:

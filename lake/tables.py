@@ -276,6 +276,40 @@ _LIST = (
     "slot_kind: string, propensity: double>>"
 )
 
+USER_FACTORS = Table(
+    name="gold.user_factors",
+    grain="user as of a date: what ALS learned, for the next night to start from",
+    owner="publish_snapshots",
+    written="replace_window",
+    window="as_of",
+    keys=("user_id", "as_of"),
+    columns=(
+        USER,
+        BUCKET,
+        column("as_of", "date", "fitted on events strictly before it", stats=True),
+        column("vector", "array<float>", "as many numbers as the rank"),
+    ),
+    retention="two nights",
+)
+
+ITEM_FACTORS = Table(
+    name="gold.item_factors",
+    grain="item as of a date: the other side of gold.user_factors",
+    owner="publish_snapshots",
+    written="replace_window",
+    window="as_of",
+    keys=("item_id", "as_of"),
+    columns=(
+        ITEM,
+        column("as_of", "date", "fitted on events strictly before it", stats=True),
+        column("vector", "array<float>", "as many numbers as the rank"),
+        column("wanted", "long", "users who wanted the item"),
+    ),
+    person=False,
+    retention="two nights",
+    erasure="none: holds no person",
+)
+
 RECOMMENDATIONS = Table(
     name="gold.recommendations",
     grain="snapshot x user, sorted by user_bucket",
@@ -390,6 +424,6 @@ TABLES: dict[str, Table] = {
     table.name: table
     for table in (
         EVENTS, REJECTED, ITEMS, USERS, CONSENTS, USER_ITEM_DAY, USER_DAY, RFM, AFFINITY,
-        RECOMMENDATIONS, FALLBACKS, SNAPSHOTS, RUNS, FILES,
+        USER_FACTORS, ITEM_FACTORS, RECOMMENDATIONS, FALLBACKS, SNAPSHOTS, RUNS, FILES,
     )
 }  # fmt: skip

@@ -1,119 +1,197 @@
-"""Implicit ALS (Hu, Koren & Volinsky 2008) by Spark MLlib, fitted so that the same history gives the same factors.
+"""Implicit ALS on Spark: the whole training is one barrier stage of compiled kernels (models/als_train.py).
 
-MLlib wants integers and its result depends on the order of its input: ids are numbered in sorted order and the
-rows are put into fixed partitions, sorted.
+Users are spread over the tasks by a hash of their id; a task keeps its users' rows and vectors for all epochs, and
+all tasks hold all item vectors. Nothing whose size grows with the users passes through the driver: tasks read their
+rows from the shuffle and write their vectors to the training's folder.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from threading import Event, Thread
 
 import numpy as np
-from pyspark.ml.recommendation import ALS
-from pyspark.sql import Column, DataFrame, Window
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
+from pyspark.sql.pandas.types import to_arrow_schema
 
 from lake.errors import ModelError
+from models.als_files import Folder, told, vectors_of
+from models.als_mllib import fit_mllib
+from models.als_parameters import AlsParameters
+from models.als_rows import HELD_OUT, INTERACTION, VECTOR
+from models.als_task import ANSWER, worker
+from models.als_train import Epoch
 
-# Fixed, and not the number of cores, as blocks decide the order in which floats are summed.
-BLOCKS = 4
-# Users who must want an item before it says anything about others.
-LEAST_USERS = 2
+__all__ = ["AlsParameters", "Epoch", "Factors", "fit_als", "item_matrix"]
+
+# Seconds between two looks at how far the tasks are.
+POLL = 0.5
+_NOTHING = (
+    "ALS: no interaction with a positive confidence is left; is there a purchase, like or good rating of a "
+    "consenting user? Ingest more events, or check the consents"
+)
 
 
 @dataclass(frozen=True)
 class Factors:
-    """users: DataFrame[user_id, vector array<float>]. items: DataFrame[item_id, vector array<float>]."""
+    """users: DataFrame[user_id, vector array<float>]. items: DataFrame[item_id, vector array<float>, wanted long],
+    wanted being how many users wanted the item. Users and items without an interaction that counts are absent.
+    epochs: the loss curve; empty from MLlib. resumed: epochs taken from the checkpoint of an interrupted training.
+    """
 
     users: DataFrame
     items: DataFrame
+    epochs: tuple[Epoch, ...] = ()
+    resumed: int = 0
 
 
-@dataclass(frozen=True)
-class AlsParameters:
-    """rank: length of a vector. alpha: confidence of a positive is 1 + alpha * value. regularisation: MLlib
-    scales it by the number of positives of each user and item. iterations: full alternations. value: what of the
-    history counts: "one", "log" for 1 + ln(times), or "times".
-    """
+def fit_als(
+    interactions: DataFrame,
+    parameters: AlsParameters,
+    folder: str,
+    *,
+    start: Factors | None = None,
+    held_out: DataFrame | None = None,
+    progress: Callable[[str], None] = lambda message: None,
+    tasks: int | None = None,
+) -> Factors:
+    """Factors of the interactions: user_id, item_id, confidence (finite, not negative; equal pairs are added up).
 
-    rank: int = 32
-    alpha: float = 1.0
-    regularisation: float = 0.1
-    iterations: int = 8
-    value: Literal["one", "log", "times"] = "times"
-    seed: int = 42
+    folder: path or URI every worker reaches, this training's own. It holds the result, so it must stay while the
+    factors are read; a training that was killed goes on from the checkpoint it finds there. start: factors of the
+    same rank to start from; new users and items are folded in. held_out: DataFrame[user_id, item_id] of later
+    wants; training stops when its nDCG@10 no longer rises, and the best epoch's vectors are kept. progress: told
+    of every epoch. tasks: how many train together, at most the cluster's free slots; the factors depend on it, as
+    sums are taken in another order.
 
-    def check(self) -> None:
-        """Raises ModelError that names the first wrong parameter."""
-        for name, least in (("rank", 1), ("iterations", 1), ("alpha", 0), ("regularisation", 0)):
-            value: Any = getattr(self, name)
-            if value < least:
-                raise ModelError(f"ALS: got {name}={value}; it must be at least {least}")
-
-
-def fit_als(history: DataFrame, items: DataFrame, parameters: AlsParameters) -> Factors:
-    """Factors of the history (user_id, item_id, times; one row a user and item).
-
-    items: DataFrame[item_id, item], numbers of the items by their sorted ids. Items that one user alone wanted
-    relate nobody to anybody; they are left out and have no vector, unless there are no others. Checkpoints every
-    ten iterations when the Spark context has a checkpoint folder. Raises ModelError when the history is empty.
+    Falls back to MLlib with a message where the cluster has no barrier mode, or the catalogue is too large to be
+    held by every task. Raises ModelError without interactions, and when a confidence or an id is wrong.
     """
     parameters.check()
-    shared = history.groupBy("item_id").agg(F.count(F.lit(1)).alias("users")).where(f"users >= {LEAST_USERS}")
-    kept = history.join(F.broadcast(shared.select("item_id")), "item_id", "left_semi")
-    users, ratings = _ratings(kept, items, parameters)
-    if not ratings.count():
-        users, ratings = _ratings(history, items, parameters)
-    try:
-        if ratings.isEmpty():
-            raise ModelError("ALS: the history holds no purchase, like or good rating; ingest more events")
-        fitted = ALS(
-            rank=parameters.rank,
-            maxIter=parameters.iterations,
-            regParam=parameters.regularisation,
-            alpha=parameters.alpha,
-            implicitPrefs=True,
-            userCol="user",
-            itemCol="item",
-            ratingCol="rating",
-            numUserBlocks=BLOCKS,
-            numItemBlocks=BLOCKS,
-            seed=parameters.seed,
-            checkpointInterval=10,
-        ).fit(ratings)
-        named = _named(fitted.userFactors, users, "user", "user_id").persist()
-        return Factors(named, _named(fitted.itemFactors, items, "item", "item_id"))
-    finally:
-        ratings.unpersist()
-
-
-def _ratings(history: DataFrame, items: DataFrame, parameters: AlsParameters) -> tuple[DataFrame, DataFrame]:
-    """Users with their numbers, and what MLlib is fitted on: user, item, rating; persisted, in a fixed order."""
-    values: dict[str, Column] = {"one": F.lit(1.0), "log": 1 + F.log(F.col("times")), "times": F.col("times")}
-    # One sort in one task: distinct ids only, a few bytes each.
-    number = (F.row_number().over(Window.orderBy("user_id")) - 1).cast("int")
-    users = history.select("user_id").distinct().withColumn("user", number)
-    rows = (
-        history.join(users, "user_id")
-        .join(F.broadcast(items), "item_id")
-        .select("user", "item", values[parameters.value].cast("float").alias("rating"))
-        .repartition(BLOCKS, "user")
-        .sortWithinPartitions("user", "item")
+    spark = interactions.sparkSession
+    reason = _no_barrier(spark) if parameters.solver == "barrier" else "solver=mllib was asked for"
+    if reason:
+        return _mllib(interactions, parameters, reason, progress)
+    files = Folder(folder)
+    files.remove("log")
+    files.remove("result")
+    files.remove("start")
+    # A checkpoint stays: it is taken up when it is of the same training.
+    confidence = (F.col("confidence") * parameters.alpha).cast("float")
+    scaled = interactions.select("user_id", "item_id", confidence.alias("confidence"))
+    rows = _with_parts(scaled, held_out, start)
+    if start is not None:
+        files.write_table("start/items.parquet", start.items.select("item_id", "vector").toArrow())
+    slots = _slots(spark)
+    count = min(tasks or slots, slots)
+    schema = to_arrow_schema(rows.schema).serialize().to_pybytes()
+    spread = rows.repartition(count, "user_id")
+    with _watched(files, progress) as seen:
+        answers = spread.mapInArrow(worker(parameters, folder, schema), ANSWER, barrier=True).collect()
+    # Of no row at all Spark makes no task.
+    refused = answers[0].refused if answers else "empty"
+    if refused == "wrong":
+        raise ModelError(
+            f"ALS: got {answers[0]['count']} interactions without a user or an item, or with a confidence that is "
+            "null, NaN, infinite or negative; confidences must be finite and at least 0"
+        )
+    if refused == "empty":
+        raise ModelError(_NOTHING)
+    if refused == "large":
+        return _mllib(
+            interactions, parameters,
+            f"{answers[0]['count']} items of rank {parameters.rank} do not fit into replicated_bytes="
+            f"{parameters.replicated_bytes} in each task", progress,
+        )  # fmt: skip
+    files.remove("checkpoint")
+    return Factors(
+        spark.read.parquet(f"{folder}/result/users"),
+        spark.read.parquet(f"{folder}/result/items.parquet"),
+        tuple(seen),
+        answers[0].resumed,
     )
-    return users, rows.persist()
-
-
-def _named(vectors: DataFrame, numbers: DataFrame, number: str, name: str) -> DataFrame:
-    return vectors.join(numbers, vectors["id"] == numbers[number]).select(name, F.col("features").alias("vector"))
 
 
 def item_matrix(factors: Factors, ids: list[str]) -> np.ndarray:
     """The items' vectors in the order of ids, float32 of shape (items, rank); zero for an item without one."""
     rows = factors.items.select("item_id", "vector").toArrow()
-    vectors = rows["vector"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
-    vectors = vectors.reshape(rows.num_rows, -1).astype(np.float32)
-    place = {name: position for position, name in enumerate(ids)}
+    vectors = vectors_of(rows["vector"], len(rows["vector"][0]) if rows.num_rows else 0)
+    place = pc.index_in(rows["item_id"].combine_chunks(), pa.array(ids, rows.schema.field("item_id").type))
+    known = place.is_valid().to_numpy(zero_copy_only=False)
     matrix = np.zeros((len(ids), vectors.shape[1]), dtype=np.float32)
-    matrix[[place[name] for name in rows["item_id"].to_pylist()]] = vectors
+    matrix[place.drop_null().to_numpy()] = vectors[known]
     return matrix
+
+
+def _with_parts(interactions: DataFrame, held_out: DataFrame | None, start: Factors | None) -> DataFrame:
+    """Everything a task needs in one frame; the columns that tell parts from one another only where there are some."""
+    if held_out is None and start is None:
+        return interactions
+    nothing = F.lit(None)
+    ids = interactions.schema["item_id"].dataType
+    rows = interactions.withColumns({"part": F.lit(INTERACTION), "vector": nothing.cast("array<float>")})
+    if held_out is not None:
+        rows = rows.unionByName(
+            held_out.select("user_id", "item_id").withColumns(
+                {"confidence": nothing.cast("float"), "part": F.lit(HELD_OUT), "vector": nothing.cast("array<float>")}
+            )
+        )
+    if start is not None:
+        rows = rows.unionByName(
+            start.users.select("user_id", "vector").withColumns(
+                {"item_id": nothing.cast(ids), "confidence": nothing.cast("float"), "part": F.lit(VECTOR)}
+            )
+        )
+    return rows
+
+
+class _watched:
+    """Tells of every epoch the tasks have written down, while they train."""
+
+    def __init__(self, files: Folder, progress: Callable[[str], None]) -> None:
+        self._files, self._progress = files, progress
+        self._epochs: list[Epoch] = []
+        self._done = Event()
+        self._thread = Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> list[Epoch]:
+        self._thread.start()
+        return self._epochs
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join()
+        self._look()
+
+    def _watch(self) -> None:
+        while not self._done.wait(POLL):
+            self._look()
+
+    def _look(self) -> None:
+        for epoch in told(self._files, self._epochs[-1].epoch if self._epochs else 0):
+            self._epochs.append(epoch)
+            validation = "" if epoch.validation is None else f", nDCG@10 {epoch.validation:.4f}"
+            self._progress(f"ALS epoch {epoch.epoch}: loss {epoch.loss:.6g}{validation}, {epoch.seconds:.1f} s")
+
+
+def _slots(spark: SparkSession) -> int:
+    """Tasks that can run at the same time: what a barrier stage may use."""
+    context = spark.sparkContext._jsc.sc()
+    return max(1, context.maxNumConcurrentTasks(context.resourceProfileManager().defaultResourceProfile()))
+
+
+def _no_barrier(spark: SparkSession) -> str | None:
+    """Why barrier mode is not to be had, or None."""
+    if spark.conf.get("spark.dynamicAllocation.enabled", "false") == "true":
+        return "Spark has no barrier mode with dynamic allocation"
+    return None
+
+
+def _mllib(interactions: DataFrame, parameters: AlsParameters, reason: str, progress: Callable[[str], None]) -> Factors:
+    progress(f"ALS: Spark MLlib trains instead: {reason}")
+    users, items = fit_mllib(interactions, parameters)
+    return Factors(users, items)

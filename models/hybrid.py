@@ -5,15 +5,18 @@ The same functions serve training, evaluation and publishing; only the instant a
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from models.als import AlsParameters, Factors, fit_als, item_matrix
+from models.als_files import Folder
 from models.candidates import Catalogue, candidates, catalogue, profiles
 from models.content import content
+from models.interactions import Confidence, confidences
 from models.popularity import counts_of, popularity
 from models.ranker import RankerParameters
 from models.ranking_features import Facts, feature_names, pairs, ranking_features
@@ -22,15 +25,19 @@ from models.scorers import ContentScorer, FactorScorer, PopularityScorer, Scorer
 
 # What nominates candidates, and what the hybrid has to beat.
 SOURCES = ("repurchase", "als", "popularity")
+# Epochs of ALS when it starts from last night's vectors.
+WARM_EPOCHS = 4
 
 
 @dataclass(frozen=True)
 class Parameters:
     """Of the hybrid. own: items a user bought before that become candidates. take: best new items of each scorer
-    that become candidates. half_life: days after which a purchase counts half in a user's profile.
+    that become candidates. half_life: days after which a purchase counts half in a user's profile. confidence: what
+    ALS takes from the events.
     """
 
     als: AlsParameters = field(default_factory=AlsParameters)
+    confidence: Confidence = field(default_factory=Confidence)
     ranker: RankerParameters = field(default_factory=RankerParameters)
     own: int = 100
     take: int = 50
@@ -39,34 +46,41 @@ class Parameters:
 
 @dataclass(frozen=True)
 class Sources:
-    """Everything fitted on the history before facts.as_of. held: persisted frames, for release()."""
+    """Everything fitted on the history before facts.as_of. folder, held: the training's, and persisted frames, for
+    release().
+    """
 
     facts: Facts
     catalogue: Catalogue
     scorers: list[Scorer]
     factors: Factors
     popular: DataFrame
+    folder: str
     held: tuple[DataFrame, ...] = ()
 
 
 def fit_sources(
-    tiles: DataFrame, rfm: DataFrame, affinity: DataFrame, items: DataFrame, as_of: datetime, parameters: Parameters
-) -> Sources:
+    tiles: DataFrame, rfm: DataFrame, affinity: DataFrame, items: DataFrame, as_of: datetime, parameters: Parameters,
+    folder: str, *, start: Factors | None = None, progress: Callable[[str], None] = lambda message: None,
+) -> Sources:  # fmt: skip
     """Fit all sources on user-item-day tiles of events before as_of. rfm, affinity: as of it. items: silver.items.
 
-    Frames are persisted; release() lets them go. Raises ModelError when the tiles hold no positive.
+    folder, start, progress: see fit_als; from a start, fewer epochs do. Frames are persisted and the folder is used
+    until release(). Raises ModelError when the tiles hold no positive.
     """
     history = pairs(tiles, as_of).persist()
     popular = popularity(history).persist()
     numbered = catalogue(popular)
-    factors = fit_als(history, numbered.frame, parameters.als)
+    said = confidences(tiles, as_of, parameters.confidence).join(numbered.frame, "item_id", "left_semi")
+    als = parameters.als if start is None else replace(parameters.als, epochs=min(WARM_EPOCHS, parameters.als.epochs))
+    factors = fit_als(said, als, folder, start=start, progress=progress)
     scorers: list[Scorer] = [
         FactorScorer("als", parameters.take, item_matrix(factors, numbered.ids)),
         PopularityScorer("popularity", parameters.take, counts_of(popular, numbered.ids)),
         ContentScorer("content", content(items, numbered)),
     ]
     held = (history, popular, factors.users)
-    return Sources(Facts(history, rfm, affinity, items, as_of), numbered, scorers, factors, popular, held)
+    return Sources(Facts(history, rfm, affinity, items, as_of), numbered, scorers, factors, popular, folder, held)
 
 
 def candidate_features(sources: Sources, users: DataFrame, parameters: Parameters) -> DataFrame:
@@ -90,6 +104,7 @@ def features(sources: Sources) -> tuple[str, ...]:
 
 
 def release(sources: Sources) -> None:
-    """Let the persisted frames go."""
+    """Let the persisted frames and the training's folder go."""
     for frame in sources.held:
         frame.unpersist()
+    Folder(sources.folder).remove()

@@ -6,12 +6,35 @@ logs the last; the models need not know which.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Literal
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 GOOD_RATING = 4.0
+
+# Columns of user-item-day tiles by the event type they count.
+COUNTS = {
+    "view": "views", "click": "clicks", "add_to_cart": "adds_to_cart", "purchase": "purchases", "like": "likes",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Confidence:
+    """How much what a person did with an item says that they want it. weights: of one event, by type; "rate" is a
+    good rating; types that are not named count nothing. half_life: days after which an event counts half; None:
+    never. damping: "none" adds events up, "log" takes ln(1 + sum), "one" only sees that there was one.
+    """
+
+    weights: Mapping[str, float] = field(
+        default_factory=lambda: {"purchase": 1.0, "like": 1.0, "rate": 1.0, "add_to_cart": 0.3, "click": 0.1,
+                                 "view": 0.05}
+    )  # fmt: skip
+    half_life: float | None = 60.0
+    damping: Literal["none", "log", "one"] = "none"
 
 
 def is_positive() -> Column:
@@ -47,3 +70,22 @@ def strength() -> Column:
     for part in parts[1:]:
         total = total + F.coalesce(part, F.lit(0))
     return total.cast("double")
+
+
+def confidences(tiles: DataFrame, as_of: datetime, how: Confidence) -> DataFrame:
+    """user_id, item_id, confidence (above zero); one row a user and item.
+
+    tiles: user-item-day tiles of events before as_of. An event's age is that of the latest of its day.
+    """
+    rated = F.when(F.col("rating_sum") >= GOOD_RATING * F.col("ratings"), F.col("ratings"))
+    counts = {kind: F.col(name) for kind, name in COUNTS.items()} | {"rate": rated}
+    total: Column = F.lit(0.0)
+    for kind, weight in sorted(how.weights.items()):
+        total = total + F.coalesce(counts[kind], F.lit(0)) * float(weight)
+    if how.half_life is not None:
+        age = (F.lit(as_of).cast("double") - F.col("last_time").cast("double")) / 86400
+        total = total * F.pow(F.lit(0.5), age / how.half_life)
+    said = tiles.select("user_id", "item_id", total.alias("confidence")).where("confidence > 0")
+    summed = said.groupBy("user_id", "item_id").agg(F.sum("confidence").alias("confidence"))
+    damped = {"none": F.col("confidence"), "log": F.log1p("confidence"), "one": F.lit(1.0)}[how.damping]
+    return summed.select("user_id", "item_id", damped.cast("float").alias("confidence")).where("confidence > 0")

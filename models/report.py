@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from pyspark.sql import functions as F
 
 from features.segments import GRID
+from models.als import Epoch
 from models.hybrid import SOURCES, Parameters, Sources
 from models.metrics import KS, NAMES, SCOPES
 from models.plots import metric_by_model, score_distributions, segment_map
@@ -47,15 +48,19 @@ def summary(judged: Judged, model: str) -> dict[str, float]:
     return found
 
 
-def children(judged: Judged, parameters: Parameters) -> tuple[Child, ...]:
-    """A child run for each model that was judged."""
+def children(judged: Judged, parameters: Parameters, epochs: tuple[Epoch, ...]) -> tuple[Child, ...]:
+    """A child run for each model that was judged; that of ALS has its loss curve."""
+    said = asdict(parameters.confidence)
     own: dict[str, dict[str, Any]] = {
         "repurchase": {"own": parameters.own},
-        "als": asdict(parameters.als),
+        "als": asdict(parameters.als) | {f"confidence_{key}": value for key, value in said.items()},
         "popularity": {"days": DAYS, "take": parameters.take},
         HYBRID: asdict(parameters.ranker) | {"sources": ", ".join(SOURCES)},
     }
-    return tuple(Child(name, own.get(name, {}), summary(judged, name)) for name in judged.replicates.models)
+    curves = {"als": {"loss": [epoch.loss for epoch in epochs], "seconds": [epoch.seconds for epoch in epochs]}}
+    return tuple(
+        Child(name, own.get(name, {}), summary(judged, name), curves.get(name, {})) for name in judged.replicates.models
+    )
 
 
 def figures(judged: Judged, sources: Sources) -> dict[str, Figure]:

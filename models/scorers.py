@@ -17,6 +17,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from models.metrics import LONGEST
+from models.top_k import best_of
 
 Pairs = tuple[np.ndarray, np.ndarray]
 
@@ -57,15 +58,18 @@ class FactorScorer:
     items: np.ndarray
 
     def best(self, block: UserBlock) -> list[Pairs]:
-        scores = block.vectors @ self.items.T
         rows, columns = block.had
-        again = first(rows, columns, scores[rows, columns], LONGEST)
-        scores[rows, columns] = -np.inf
+        again = first(rows, columns, self.at(block, rows, columns), LONGEST)
         # Nothing is known of a user without a vector: all items would be equal.
-        scores[~block.vectors.any(axis=1)] = -np.inf
-        return [again, largest(scores, self.take)]
+        known = np.flatnonzero(block.vectors.any(axis=1))
+        had = block.profile[known]
+        found, _ = best_of(block.vectors[known], self.items, min(self.take, len(self.items)), had.indptr, had.indices)
+        places_of, rank = np.nonzero(found >= 0)
+        return [again, (known[places_of], found[places_of, rank].astype(np.int64))]
 
     def at(self, block: UserBlock, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+        if not block.vectors.shape[1]:  # nobody in the block has a vector
+            return np.zeros(len(rows), np.float32)
         return np.einsum("pr,pr->p", block.vectors[rows], self.items[columns])
 
 

@@ -13,7 +13,7 @@ import tempfile
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -72,11 +72,12 @@ class Version:
 
 @dataclass(frozen=True)
 class Child:
-    """A model of a training. metrics: by name, such as "all/ndcg_at_10"."""
+    """A model of a training. metrics: by name, such as "all/ndcg_at_10". curves: a value an epoch, by name."""
 
     name: str
     parameters: Mapping[str, Any]
     metrics: Mapping[str, float]
+    curves: Mapping[str, list[float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -153,7 +154,14 @@ def _log_child(client: MlflowClient, parent: Any, child: Child) -> None:
     now = int(time.time() * 1000)
     client.log_batch(
         run.info.run_id,
-        metrics=[Metric(key, value, now, 0) for key, value in child.metrics.items()],
+        metrics=[
+            *(Metric(key, value, now, 0) for key, value in child.metrics.items()),
+            *(
+                Metric(key, value, now, step)
+                for key, curve in child.curves.items()
+                for step, value in enumerate(curve, 1)
+            ),
+        ],
         params=[Param(key, str(value)[:500]) for key, value in child.parameters.items()],
     )
     client.set_terminated(run.info.run_id)

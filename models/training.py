@@ -8,7 +8,7 @@ the second. Pure: frames in, frames and numbers out.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -69,16 +69,21 @@ class Log:
     wanted: DataFrame
 
 
-def fit_before(log: Log, instant: datetime, parameters: Parameters) -> Sources:
+def fit_before(
+    log: Log, instant: datetime, parameters: Parameters, folder: str, progress: Callable[[str], None]
+) -> Sources:
     """All sources and facts of what happened before the instant.
 
     Whole days come from the tiles; the instant's own day is made from its events before the instant. Days count
-    from the first midnight at or after the instant, so that this last, partial day is seen.
+    from the first midnight at or after the instant, so that this last, partial day is seen. folder, progress: see
+    fit_als.
     """
     tiles, days = tiles_before(log, instant)
     tiles, day = tiles.persist(), feature_date(instant)
     leanings = affinity(tiles, days, log.items, day)
-    fitted = hybrid.fit_sources(tiles, rfm(days, day), leanings, log.items, instant, parameters)
+    fitted = hybrid.fit_sources(
+        tiles, rfm(days, day), leanings, log.items, instant, parameters, folder, progress=progress
+    )
     return replace(fitted, held=(*fitted.held, tiles))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from pyspark.sql import DataFrame, SparkSession
@@ -18,7 +19,7 @@ from models.training import Log, fit_before, tiles_before
 from tests.frames import assert_same_rows
 from tests.models.data import AS_OF, purchases, shop, shop_items, tile_frame
 
-SMALL = Parameters(als=AlsParameters(rank=4, iterations=2))
+SMALL = Parameters(als=AlsParameters(rank=4, epochs=2))
 
 
 def test_pairs_know_days_ages_and_the_mean_gap(spark: SparkSession) -> None:
@@ -68,11 +69,13 @@ def test_tiles_before_an_instant_are_those_of_the_events_before_it(spark: SparkS
     assert_same_rows(days.drop("dayparts", "devices"), user_day(past).drop("dayparts", "devices"))
 
 
-def test_events_at_or_after_the_instant_change_no_feature(spark: SparkSession) -> None:
+def test_events_at_or_after_the_instant_change_no_feature(spark: SparkSession, tmp_path: Path) -> None:
     events = shop(spark, users=10, weeks=12).where(F.col("event_time") < F.lit(INSTANT))
     users = spark.createDataFrame([("u01",), ("u02",), ("u03",)], "user_id string")
 
-    def features(log: Log) -> DataFrame:
-        return hybrid.candidate_features(fit_before(log, INSTANT, SMALL), users, SMALL)
+    def features(log: Log, folder: str) -> DataFrame:
+        fitted = fit_before(log, INSTANT, SMALL, str(tmp_path / folder), lambda message: None)
+        return hybrid.candidate_features(fitted, users, SMALL)
 
-    assert_same_rows(features(_log(spark, events.unionByName(_later(spark)))), features(_log(spark, events)))
+    later = _log(spark, events.unionByName(_later(spark)))
+    assert_same_rows(features(later, "later"), features(_log(spark, events), "past"))

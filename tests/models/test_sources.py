@@ -11,7 +11,6 @@ import scipy.sparse as sp
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from lake.errors import ModelError
 from models.als import AlsParameters, Factors, fit_als, item_matrix
 from models.candidates import Catalogue, candidates, catalogue, profiles
 from models.content import content
@@ -34,7 +33,7 @@ def checkerboard(spark: SparkSession) -> DataFrame:
         for item in range(SIZE)
         if user % 2 == item % 2 and user != item
     ]
-    schema = "user_id string, item_id string, times double, last_time timestamp, weight double"
+    schema = "user_id string, item_id string, confidence double, last_time timestamp, weight double"
     return spark.createDataFrame(rows, schema).persist()
 
 
@@ -44,10 +43,9 @@ def board(checkerboard: DataFrame) -> Catalogue:
 
 
 @pytest.fixture(scope="module")
-def factors(checkerboard: DataFrame, board: Catalogue) -> Factors:
-    parameters = AlsParameters(rank=4, iterations=5, regularisation=0.01, alpha=10.0)
-    fitted = fit_als(checkerboard, board.frame, parameters)
-    return Factors(fitted.users, fitted.items.persist())
+def factors(checkerboard: DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Factors:
+    parameters = AlsParameters(rank=4, epochs=5, regularisation=0.01, alpha=10.0)
+    return fit_als(checkerboard, parameters, str(tmp_path_factory.mktemp("als")))
 
 
 def _candidates(
@@ -79,28 +77,6 @@ def test_one_user_gets_what_the_batch_gives_them(checkerboard: DataFrame, board:
     by_itself = alone.orderBy("item_id").toPandas()
     # A product of one row and one of many add up in another order: the last bit may differ.
     pd.testing.assert_frame_equal(in_batch, by_itself, rtol=1e-5)
-
-
-def test_two_fits_of_the_same_history_are_equal(checkerboard: DataFrame, board: Catalogue) -> None:
-    parameters = AlsParameters(rank=4, iterations=3)
-    one = item_matrix(fit_als(checkerboard, board.frame, parameters), board.ids)
-    other = item_matrix(fit_als(checkerboard.repartition(3), board.frame, parameters), board.ids)
-    np.testing.assert_array_equal(one, other)
-
-
-def test_als_refuses_an_empty_history_and_wrong_parameters(checkerboard: DataFrame, board: Catalogue) -> None:
-    with pytest.raises(ModelError, match="rank=0"):
-        fit_als(checkerboard, board.frame, AlsParameters(rank=0))
-    with pytest.raises(ModelError, match="holds no purchase"):
-        fit_als(checkerboard.limit(0), board.frame, AlsParameters())
-
-
-def test_als_leaves_out_what_one_user_alone_wanted(spark: SparkSession) -> None:
-    rows = [("u", "shared", 1.0), ("v", "shared", 1.0), ("v", "alone", 1.0)]
-    history = spark.createDataFrame(rows, "user_id string, item_id string, times double")
-    items = catalogue(history.select("item_id").distinct())
-    alone, shared = item_matrix(fit_als(history, items.frame, AlsParameters(rank=2, iterations=1)), items.ids)
-    assert not alone.any() and shared.any()
 
 
 def test_candidates_are_the_exact_best_of_every_scorer_and_the_own_items() -> None:

@@ -1,0 +1,58 @@
+"""Where trainings of ALS live: their scratch folders, and the vectors that a night leaves for the next."""
+
+from __future__ import annotations
+
+import shutil
+import time
+
+from pyspark.sql import functions as F
+
+from jobs.job import Context
+from lake import delta, log
+from lake.console import say
+from lake.tables import ITEM_FACTORS, USER_FACTORS
+from models.als import Factors
+
+STALE_DAYS = 7
+
+
+def scratch(context: Context, job: str, part: str) -> str:
+    """A training's own folder, the same when the job runs again for the same window. It goes with the fit.
+
+    Folders that a killed job left and nobody came back to go after STALE_DAYS: they hold vectors of people.
+    """
+    home = context.settings.checkpoints / "als"
+    for folder in home.glob(f"{job}-*"):
+        if time.time() - folder.stat().st_mtime > STALE_DAYS * 86400:
+            shutil.rmtree(folder, ignore_errors=True)
+    return str(home / f"{job}-{context.window.end}-{part}")
+
+
+def last_factors(context: Context, rank: int) -> Factors | None:
+    """What the latest night before the window's end left; None without, and when the rank has changed since."""
+    settings, end = context.settings, context.window.end
+    found = [log.last_date(settings, table.name, "as_of", end) for table in (USER_FACTORS, ITEM_FACTORS)]
+    if None in found or found[0] != found[1]:
+        return None
+    today = F.col("as_of") == F.lit(found[0])
+    users, items = (
+        delta.read(context.spark, settings, table.name).where(today) for table in (USER_FACTORS, ITEM_FACTORS)
+    )
+    lengths = {row.rank for row in items.select(F.size("vector").alias("rank")).distinct().collect()}
+    if lengths != {rank}:
+        say(f"ALS starts anew: the vectors as of {found[0]} have the rank {sorted(lengths)}, now it is {rank}")
+        return None
+    say(f"ALS starts from the vectors as of {found[0]}")
+    return Factors(users.select("user_id", "vector"), items.select("item_id", "vector", "wanted"))
+
+
+def keep_factors(context: Context, factors: Factors) -> None:
+    """Leave tonight's vectors for the next night; the last night's stay too, what is older goes."""
+    settings, end = context.settings, context.window.end
+    for table, frame in ((USER_FACTORS, factors.users), (ITEM_FACTORS, factors.items)):
+        earlier = log.last_date(settings, table.name, "as_of", end)
+        predicate = f"as_of = date'{end}'" + (f" OR as_of < date'{earlier}'" if earlier else "")
+        dated = frame.withColumn("as_of", F.lit(end))
+        if table is USER_FACTORS:
+            dated = dated.withColumn("user_bucket", delta.user_bucket())
+        delta.replace_window(dated, settings, table, predicate, context.run_id)

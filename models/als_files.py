@@ -1,0 +1,146 @@
+"""What a training keeps in its folder, reachable from every worker: progress, checkpoints, and in the end its vectors.
+
+    log/epoch-00001.json              one line of progress
+    checkpoint/epoch-00005/...        arrays of each task, and `done.json` once all have written
+    result/users/part-00000.parquet   user_id, vector
+    result/items.parquet              item_id, vector, wanted
+    start/items.parquet               item vectors to start from, when there are some
+
+The folder is a path or a URI that pyarrow.fs knows. NumPy arrays are read without pickle.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyarrow.fs import FileSelector, FileSystem, FileType
+
+from models.als_train import Epoch, State
+
+
+class Folder:
+    """A training's folder. Writes are whole or not at all: a file is moved to its name when it is complete."""
+
+    def __init__(self, uri: str) -> None:
+        self.uri = uri
+        self._files, self._root = FileSystem.from_uri(uri)
+
+    def write(self, name: str, content: bytes) -> None:
+        """A file under its name, or its earlier content."""
+        path = f"{self._root}/{name}"
+        self._files.create_dir(path.rsplit("/", 1)[0], recursive=True)
+        with self._files.open_output_stream(f"{path}.part") as stream:
+            stream.write(content)
+        self._files.move(f"{path}.part", path)
+
+    def read(self, name: str) -> bytes | None:
+        """The file's content; None when there is none."""
+        path = f"{self._root}/{name}"
+        if self._files.get_file_info(path).type != FileType.File:
+            return None
+        with self._files.open_input_stream(path) as stream:
+            return bytes(stream.read())
+
+    def names(self, under: str) -> list[str]:
+        """What lies directly under a folder, sorted; without what is being written."""
+        found = self._files.get_file_info(FileSelector(f"{self._root}/{under}", allow_not_found=True))
+        return sorted(entry.base_name for entry in found if not entry.base_name.endswith(".part"))
+
+    def remove(self, name: str = "") -> None:
+        """A folder below this one, or this one, with all it holds."""
+        path = f"{self._root}/{name}".rstrip("/")
+        if self._files.get_file_info(path).type == FileType.Directory:
+            self._files.delete_dir(path)
+
+    def write_table(self, name: str, table: pa.Table) -> None:
+        """A table as Parquet."""
+        sink = pa.BufferOutputStream()
+        pq.write_table(table, sink, compression="none", use_dictionary=False, write_statistics=False)
+        self.write(name, sink.getvalue())
+
+    def read_table(self, name: str) -> pa.Table | None:
+        """A Parquet file; None when there is none."""
+        content = self.read(name)
+        return None if content is None else pq.read_table(pa.BufferReader(content))
+
+
+def vectors_column(vectors: np.ndarray) -> pa.Array:
+    """Rows of a float32 matrix as lists."""
+    offsets = np.arange(0, vectors.size + 1, max(vectors.shape[1], 1), dtype=np.int32)
+    if not len(vectors):
+        offsets = np.zeros(1, np.int32)
+    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(vectors.ravel()))
+
+
+def vectors_of(column: pa.ChunkedArray, rank: int) -> np.ndarray:
+    """Lists of floats as a float32 matrix."""
+    return column.combine_chunks().flatten().to_numpy(zero_copy_only=False).reshape(-1, rank).astype(np.float32)
+
+
+def tell(folder: Folder, epoch: Epoch) -> None:
+    """Let the driver know."""
+    folder.write(f"log/epoch-{epoch.epoch:05d}.json", json.dumps(asdict(epoch)).encode())
+
+
+def told(folder: Folder, after: int) -> list[Epoch]:
+    """The epochs after one, in order."""
+    names = [name for name in folder.names("log") if int(name[6:11]) > after]
+    return [Epoch(**json.loads(folder.read(f"log/{name}") or b"{}")) for name in names]
+
+
+def save(folder: Folder, state: State, rank: int, size: int) -> str:
+    """Write this task's part of a checkpoint; its name. It counts once mark() was called."""
+    name = f"checkpoint/epoch-{len(state.log):05d}"
+    arrays = {"users": state.users}
+    if state.best is not None:
+        arrays["best_users"] = state.best[0]
+    if rank == 0:
+        arrays["items"] = state.items
+        if state.best is not None:
+            arrays["best_items"] = state.best[1]
+    for key, array in arrays.items():
+        part = "" if key.endswith("items") else f"-{rank:05d}-of-{size:05d}"
+        buffer = io.BytesIO()
+        np.save(buffer, array, allow_pickle=False)
+        folder.write(f"{name}/{key}{part}.npy", buffer.getvalue())
+    return name
+
+
+def mark(folder: Folder, name: str, state: State, fingerprint: list[int]) -> None:
+    """All tasks have written the checkpoint: it counts, and earlier ones go."""
+    content: dict[str, Any] = {"fingerprint": fingerprint, "log": [asdict(entry) for entry in state.log]}
+    folder.write(f"{name}/done.json", json.dumps(content).encode())
+    for other in folder.names("checkpoint"):
+        if f"checkpoint/{other}" < name:
+            folder.remove(f"checkpoint/{other}")
+
+
+def resume(folder: Folder, fingerprint: list[int], rank: int, size: int) -> State | None:
+    """The newest whole checkpoint of the same training on the same rows; None when there is none."""
+    for entry in reversed(folder.names("checkpoint")):
+        name = f"checkpoint/{entry}"
+        content = folder.read(f"{name}/done.json")
+        if content is None:
+            continue
+        done = json.loads(content)
+        if done["fingerprint"] != fingerprint:
+            continue
+        part = f"-{rank:05d}-of-{size:05d}"
+        users, items = _load(folder, f"{name}/users{part}"), _load(folder, f"{name}/items")
+        best_users, best_items = _load(folder, f"{name}/best_users{part}"), _load(folder, f"{name}/best_items")
+        if users is None or items is None:
+            continue
+        best = None if best_users is None or best_items is None else (best_users, best_items)
+        return State(users, items, [Epoch(**epoch) for epoch in done["log"]], best)
+    return None
+
+
+def _load(folder: Folder, name: str) -> np.ndarray | None:
+    content = folder.read(f"{name}.npy")
+    return None if content is None else np.load(io.BytesIO(content), allow_pickle=False)

@@ -1,0 +1,133 @@
+"""The compiled inner loop of exact top-k: a blocked matrix product whose scores never leave the cache.
+
+A tile of scores (users x items) is one matrix product. Of each user's row only those above the worst of the best
+so far are looked at one by one; a row is read in groups, and a group whose largest score is no better costs one
+comparison. So nearly all time is the product itself.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+# Infinities and NaN keep their meaning: a score that is not allowed is minus infinity.
+_compiled = njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz", "arcp"})
+
+# A megabyte of scores: it stays in the second cache level.
+USERS, ITEMS = 256, 1024
+# A row is read by groups, and a group that holds a better score by parts. The lengths are constants of the compiled
+# loops, which then count in vectors.
+GROUP, PART = 64, 8
+
+
+@_compiled
+def best_items(vectors, items, k, indptr, indices, best, scores):  # type: ignore[no-untyped-def]
+    """Fill best, int32 (users, k), and scores, float32 (users, k), best first; -1 and -inf where there are fewer.
+
+    vectors: float32 (users, rank). items: float32 (items, rank). indptr, indices: CSR of items that a user is not
+    to get, sorted within a user. Of equal scores the smaller item wins. NaN is never among the best.
+    """
+    users, count = len(vectors), len(items)
+    room = max(4 * k, k + 4 * GROUP)
+    keys = np.empty((USERS, room), np.int64)
+    filled = np.empty(USERS, np.int64)
+    worst = np.empty(USERS, np.float32)
+    position = np.empty(USERS, np.int64)
+    tile = np.empty(USERS * ITEMS, np.float32)
+    for first in range(0, users, USERS):
+        size = min(USERS, users - first)
+        filled[:] = 0
+        worst[:] = -np.inf
+        position[:size] = indptr[first : first + size]
+        for start in range(0, count, ITEMS):
+            width = min(ITEMS, count - start)
+            product = tile[: size * width].reshape(size, width)
+            np.dot(vectors[first : first + size], items[start : start + width].T, product)
+            bits = product.view(np.int32)
+            for u in range(size):
+                row, mine = product[u], keys[u]
+                end, place = indptr[first + u + 1], position[u]
+                while place < end and indices[place] < start + width:
+                    row[indices[place] - start] = -np.inf
+                    place += 1
+                position[u] = place
+                n, least = filled[u], worst[u]
+                whole = width - width % GROUP
+                for group in range(0, whole, GROUP):
+                    if not _any_above(row, group, least):
+                        continue
+                    for part in range(group, group + GROUP, PART):
+                        if _any_above_in_part(row, part, least):
+                            n = _take(row, bits[u], part, part + PART, start, least, mine, n)
+                    if n > room - GROUP:
+                        n, least = k, _keep(mine, n, k)
+                n = _take(row, bits[u], whole, width, start, least, mine, n)
+                if n > room - GROUP:
+                    n, least = k, _keep(mine, n, k)
+                filled[u], worst[u] = n, least
+        for u in range(size):
+            n = filled[u]
+            if n > k:
+                _keep(keys[u], n, k)
+                n = k
+            found = np.sort(keys[u, :n])
+            for j in range(k):
+                if j < n:
+                    best[first + u, j] = _item(found[n - 1 - j])
+                    scores[first + u, j] = _score(found[n - 1 - j])
+                else:
+                    best[first + u, j] = -1
+                    scores[first + u, j] = -np.inf
+
+
+@_compiled
+def _any_above(row, first, least):  # type: ignore[no-untyped-def]
+    above = np.int32(0)
+    for j in range(GROUP):
+        above += np.int32(row[first + j] > least)
+    return above > 0
+
+
+@_compiled
+def _any_above_in_part(row, first, least):  # type: ignore[no-untyped-def]
+    above = np.int32(0)
+    for j in range(PART):
+        above += np.int32(row[first + j] > least)
+    return above > 0
+
+
+@_compiled
+def _take(row, bits, first, end, start, least, keys, n):  # type: ignore[no-untyped-def]
+    """Append the keys of the scores above the least; how many there are now.
+
+    A key holds the score's bits, made to sort as the score does, and below them the item, the smaller the larger.
+    """
+    for j in range(first, end):
+        if row[j] > least:
+            sign = bits[j] >> np.int32(31)
+            ordered = np.int64(bits[j] ^ (sign & np.int32(0x7FFFFFFF)))
+            keys[n] = (ordered << np.int64(32)) | np.int64(0xFFFFFFFF - start - j)
+            n += 1
+    return n
+
+
+@_compiled
+def _keep(keys, n, k):  # type: ignore[no-untyped-def]
+    """Move the k largest of the first n keys to the front; the score of the least of them."""
+    ordered = np.partition(keys[:n], n - k)
+    keys[:k] = ordered[n - k :]
+    return _score(ordered[n - k])
+
+
+@_compiled
+def _item(key):  # type: ignore[no-untyped-def]
+    return np.int32(0xFFFFFFFF - (key & np.int64(0xFFFFFFFF)))
+
+
+@_compiled
+def _score(key):  # type: ignore[no-untyped-def]
+    high = np.empty(1, np.int32)
+    high[0] = np.int32(key >> np.int64(32))
+    sign = high[0] >> np.int32(31)
+    high[0] = high[0] ^ (sign & np.int32(0x7FFFFFFF))
+    return high.view(np.float32)[0]
