@@ -5,15 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 from lake.console import emit_table, say
-from lake.generator import Generated, Params, write_log
+from lake.generator import Generated, Params, check_folder, write_log
 from lake.settings import Settings
 
 
 def generate(params: Params, out: Path, settings: Settings) -> Generated:
-    """Write the log. Raises what `write_log` raises, wrong parameters before Spark starts."""
+    """Write the log. Raises what `write_log` raises, and that before Spark starts."""
     from lake.session import session
 
-    return write_log(session(settings, "attune generate"), params.check(), out.expanduser().absolute())
+    params.check()
+    folder = check_folder(out.expanduser().absolute())
+    return write_log(session(settings, "attune generate"), params, folder)
 
 
 def show(found: Generated) -> None:

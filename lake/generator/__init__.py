@@ -4,6 +4,6 @@ Pure: parameters in, frames out; `writing` alone touches files. Nothing grows on
 """
 
 from lake.generator.params import Params
-from lake.generator.writing import Generated, write_log
+from lake.generator.writing import Generated, check_folder, write_log
 
-__all__ = ["Generated", "Params", "write_log"]
+__all__ = ["Generated", "Params", "check_folder", "write_log"]

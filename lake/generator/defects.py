@@ -133,7 +133,8 @@ KINDS: tuple[Kind, ...] = (
     Kind("item_no_product", "item", "rejected", ("item_id not a product",),
          {"item": _one_of("SHIPPING", "VOUCHER-10", "VOUCHER-25")}),
     Kind("type_missing", "any", "rejected", ("event_type missing",), {"type": _text("")}),
-    Kind("type_unknown", "any", "rejected", ("event_type unknown",), {"type": _one_of("teleport", "vi ew", "kauf")}),
+    # Of a search it would be two defects: what is no search must have an item.
+    Kind("type_unknown", "item", "rejected", ("event_type unknown",), {"type": _one_of("teleport", "vi ew", "kauf")}),
     Kind("time_missing", "any", "rejected", (_TIME,), {"at": _text("")}),
     Kind("time_unreadable", "any", "rejected", (_TIME,),
          {"at": _one_of("yesterday", "2024-13-45T10:00:00Z", "2024-02-30T10:00:00Z", "31/12/2023 noon")}),

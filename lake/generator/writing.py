@@ -51,6 +51,7 @@ def write_log(spark: SparkSession, params: Params, out: Path) -> Generated:
     Expects a session in UTC. Raises SettingError for parameters out of bounds, SourceError when `out` holds anything.
     """
     params.check()
+    check_folder(out)
     with _new_folder(out) as folder:
         found = Generated(out, params)
         frame = log_lines(spark, params)
@@ -122,12 +123,17 @@ def _renamed(frame: DataFrame, columns: dict[str, str]) -> DataFrame:
     return frame.select(*(F.col(name).alias(new) for name, new in columns.items()))
 
 
+def check_folder(out: Path) -> Path:
+    """The path itself. Raises SourceError when it is a file, or a folder that holds anything."""
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        what = "is not empty" if out.is_dir() else "is a file"
+        raise SourceError(f"got --out {out}, which {what}; allowed: a new or an empty folder")
+    return out
+
+
 @contextmanager
 def _new_folder(out: Path) -> Iterator[Path]:
     """A folder beside `out` that becomes it when the block ends well, and is gone otherwise."""
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        what = "holds files" if out.is_dir() else "is a file"
-        raise SourceError(f"{out} {what}; give a new or empty folder, or remove it first")
     partial = out.with_name(f".{os.getpid()}-{out.name}")
     partial.mkdir(parents=True)
     try:
