@@ -111,6 +111,7 @@ def generate(
     others: Annotated[
         float, typer.Option(help="Share of event types beside view, add_to_cart, like and purchase.")
     ] = 0.05,
+    taste: Annotated[float, typer.Option(help="Share of events in a category the person prefers.")] = 0.7,
     withdrawn: Annotated[float, typer.Option(help="Share of users who withdrew their consent.")] = 0.08,
     never_asked: Annotated[float, typer.Option(help="Share of users whose consent is not recorded.")] = 0.10,
     ingested: Annotated[
@@ -125,7 +126,7 @@ def generate(
 
     params = Params(
         users=users, items=items, events=events, start=parse_date(start), days=days, seed=seed, defects=defects,
-        bots=bots, others=others, withdrawn=withdrawn, never_asked=never_asked,
+        bots=bots, others=others, taste=taste, withdrawn=withdrawn, never_asked=never_asked,
         ingested=parse_date(ingested) if ingested else None,
     )  # fmt: skip
     found = job.generate(params, out, _settings(home))

@@ -25,7 +25,6 @@ EVENT = (
 BLOCK = 32  # events that are divided into sessions together; no session is longer
 SESSION = 8  # a block is cut before each of its events with chance 1 / SESSION
 SLOWEST, FASTEST = 90.0, 10.0  # seconds between the events of a session, about
-FOLLOWS_TASTE = 0.7  # share of events in a preferred category; the others follow popularity alone
 ABOUT_THE_LAST = ("click", "add_to_cart", "remove_from_cart", "like", "dislike", "purchase", "hide", "rate")
 # What people do by the hour of the day, UTC, and by the day of the week from Monday.
 HOURS = (2, 1, 1, 1, 1, 2, 4, 6, 7, 8, 9, 9, 10, 9, 8, 8, 9, 10, 12, 14, 15, 13, 9, 5)
@@ -43,14 +42,14 @@ def day_weights(params: Params) -> list[float]:
     ]
 
 
-def sessions(spark: SparkSession, params: Params) -> DataFrame:
+def sessions(spark: SparkSession, params: Params, rows_a_task: int = ROWS_A_TASK) -> DataFrame:
     """One row a session of a person: its first event's id, length, person with their tastes, start and pace.
 
     Ids are divided into blocks and blocks into sessions, so that the events are exactly as many as were asked for.
     """
     seed, events = params.seed, params.people_events
     blocks = -(-events // BLOCK)
-    number, row = F.col("id") * BLOCK, spark.range(0, blocks, 1, -(-blocks // (ROWS_A_TASK // BLOCK)))
+    number, row = F.col("id") * BLOCK, spark.range(0, blocks, 1, -(-blocks // (rows_a_task // BLOCK)))
     cuts = F.filter(
         F.sequence(F.lit(0), F.lit(BLOCK - 1)),
         lambda place: (place == 0) | (uniform(seed, "cut", number + place) < 1 / SESSION),
@@ -91,22 +90,22 @@ def sessions(spark: SparkSession, params: Params) -> DataFrame:
     )  # fmt: skip
 
 
-def of_people(spark: SparkSession, params: Params) -> DataFrame:
+def of_people(spark: SparkSession, params: Params, rows_a_task: int = ROWS_A_TASK) -> DataFrame:
     """The events of people. What reacts (a like, a purchase) is mostly about the item of the event before it."""
     seed = params.seed
-    rows = sessions(spark, params).withColumn("place", F.explode(F.expr("sequence(0, length - 1)")))
+    rows = sessions(spark, params, rows_a_task).withColumn("place", F.explode(F.expr("sequence(0, length - 1)")))
     rows = rows.withColumn("id", F.col("session") + F.col("place"))
     shares = params.type_shares
     kinds = texts(tuple(shares))[choose(tuple(shares.values()), uniform(seed, "type", F.col("id")))]
     rows = rows.withColumn("type", kinds)
     reacts = F.col("type").isin(*ABOUT_THE_LAST) & (F.col("place") > 0)
     rows = rows.withColumn("about", F.col("id") - reacts.cast("long"))
-    about, which = F.col("about"), uniform(seed, "why", F.col("about")) / FOLLOWS_TASTE
+    about, which = F.col("about"), uniform(seed, "why", F.col("about"))
     second_weight = F.col("weight") + (1 - F.col("weight")) * 0.6
     category = (
-        F.when(which < F.col("weight"), F.col("first"))
-        .when(which < second_weight, F.col("second"))
-        .when(which < 1, F.col("third"))
+        F.when(which < F.col("weight") * params.taste, F.col("first"))
+        .when(which < second_weight * params.taste, F.col("second"))
+        .when(which < params.taste, F.col("third"))
         .otherwise(category_by_popularity(params, uniform(seed, "category", about)))
     )
     rows = rows.withColumn("category", category)

@@ -30,9 +30,10 @@ class Params:
 
     events: genuine events, those of bots among them; repeats and returns come on top. start, days: event dates
     [start, start + days), UTC. defects: chance of an event to be spoilt, or repeated, or returned. bots: share of the
-    users. others: share of the event types beside view, add_to_cart, like and purchase. withdrawn, never_asked:
-    shares of users by consent. ingested: the day the log will be taken in; times with day and month exchanged are
-    made only where they lie after it, since only then can cleaning know, and none where it is None.
+    users. others: share of the event types beside view, add_to_cart, like and purchase. taste: share of events in a
+    category that the person prefers; the others follow popularity alone. withdrawn, never_asked: shares of users by
+    consent. ingested: the day the log will be taken in; times with day and month exchanged are made only where they lie
+    after it, since only then can cleaning know, and none where it is None.
     """
 
     users: int
@@ -44,6 +45,7 @@ class Params:
     defects: float = 0.02
     bots: float = 0.001
     others: float = 0.05
+    taste: float = 0.7
     withdrawn: float = 0.08
     never_asked: float = 0.10
     ingested: date | None = None
@@ -97,6 +99,7 @@ class Params:
                 ("defects", self.defects, 0, 0.5),
                 ("bots", self.bots, 0, 0.5),
                 ("others", self.others, 0, 1),
+                ("taste", self.taste, 0, 1),
                 ("withdrawn", self.withdrawn, 0, 1),
                 ("never_asked", self.never_asked, 0, 1),
             )

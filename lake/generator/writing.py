@@ -78,9 +78,9 @@ def write_log(spark: SparkSession, params: Params, out: Path) -> Generated:
     return found
 
 
-def log_lines(spark: SparkSession, params: Params) -> DataFrame:
-    """All lines of the log with their truth, as `lines` describes them."""
-    return lines(params, events.of_people(spark, params), events.of_bots(spark, params))
+def log_lines(spark: SparkSession, params: Params, rows_a_task: int = events.ROWS_A_TASK) -> DataFrame:
+    """All lines of the log with their truth, as `lines` describes them. rows_a_task decides nothing but the tasks."""
+    return lines(params, events.of_people(spark, params, rows_a_task), events.of_bots(spark, params))
 
 
 def _events(frame: DataFrame, params: Params, folder: Path) -> tuple[int, int]:
@@ -90,9 +90,11 @@ def _events(frame: DataFrame, params: Params, folder: Path) -> tuple[int, int]:
     (
         texts_of(frame)
         .observe(seen, F.count("*").alias("lines"))
-        .repartition(tasks, "landed")
-        .sortWithinPartitions("landed", "at", "value")
-        .select("value", F.col("landed").cast("string").alias("day"))
+        # As text already here: a sort by anything but the very column of the folders would not survive the writer's.
+        .withColumn("day", F.col("landed").cast("string"))
+        .repartition(tasks, "day")
+        .sortWithinPartitions("day", "at", "value")
+        .select("value", "day")
         .write.partitionBy("day")
         .option("maxRecordsPerFile", LINES_A_FILE)
         .text(str(folder / "parts"))

@@ -45,17 +45,17 @@ def _near(found: int, of: int, share: float) -> bool:
 
 
 def test_the_same_seed_gives_the_same_lines_whatever_the_partitions_and_another_gives_others(
-    spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+    spark: SparkSession,
 ) -> None:
     params = replace(SPOILT, events=2_000)
 
-    def log_of(params: Params) -> Counter[str]:
-        return Counter(row["value"] for row in texts_of(log_lines(spark, params)).collect())
+    def log_of(params: Params, rows_a_task: int = 1_000_000) -> Counter[str]:
+        return Counter(row["value"] for row in texts_of(log_lines(spark, params, rows_a_task)).collect())
 
     first = log_of(params)
-    monkeypatch.setattr(events, "ROWS_A_TASK", 320)
-    assert log_lines(spark, params).rdd.getNumPartitions() > 6
-    assert log_of(params) == first
+    tasks = [events.of_people(spark, params, rows).rdd.getNumPartitions() for rows in (1_000_000, 320)]
+    assert tasks == [1, 7]
+    assert log_of(params, 320) == first
     assert len(log_of(replace(params, seed=4)) & first) < 10
 
 
@@ -90,11 +90,8 @@ def test_a_session_is_one_persons_burst_on_one_device_and_people_have_several(lo
     assert devices > SMALL.people / 2
 
 
-def test_items_are_chosen_as_often_as_their_appeal_says_when_nobody_has_a_taste(
-    spark: SparkSession, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(events, "FOLLOWS_TASTE", 1e-9)
-    chosen = events.of_people(spark, SMALL).filter("item IS NOT NULL").groupBy("item").count()
+def test_items_are_chosen_as_often_as_their_appeal_says_when_nobody_has_a_taste(spark: SparkSession) -> None:
+    chosen = events.of_people(spark, replace(SMALL, taste=0.0)).filter("item IS NOT NULL").groupBy("item").count()
     counts = {row["item"]: row["count"] for row in chosen.collect()}
     number = F.regexp_extract("title", r"No. (\d+)", 1).cast("long") - 1
     traits = catalogue.items(spark, SMALL).withColumn("item", number * SMALL.categories + F.col("category"))
@@ -122,7 +119,7 @@ def test_peoples_events_lean_to_the_categories_and_prices_they_are_said_to_prefe
     swapped = tastes.select(F.col("user").alias("other"), "likes").distinct()
     others = tastes.withColumn("other", F.pmod(F.col("user") + 1, F.lit(SMALL.people))).drop("likes")
     by_chance = others.join(swapped, "other").select(F.avg(inside.cast("int"))).collect()[0][0]
-    assert share > events.FOLLOWS_TASTE and share / by_chance > 3
+    assert share > SMALL.taste and share / by_chance > 3
     assert similar > 0.25
     assert tastes.select("likes").filter(F.size(F.array_distinct("likes")) < 3).count() == 0
 
