@@ -8,16 +8,19 @@ STAMP := $(VENV)/.attune-setup
 export OPENBLAS_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test unit lint lock clean
+.PHONY: help setup bench-truth demo test unit lint lock clean
 
 help: ## list these targets
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## create .venv from the hashed lock and fetch Delta's jars
 
 $(STAMP): requirements.lock pyproject.toml infra/bootstrap.lock
 	@python=$$(infra/toolchain.sh python) && infra/toolchain.sh java && infra/setup.sh "$$python" $(VENV)
 	@touch $@
+
+bench-truth: setup ## precision and recall of cleaning, by kind of defect, on a generated log
+	@$(BIN)/python -m benchmarks.clean_truth $(if $(EVENTS),--events $(EVENTS))
 
 demo: setup ## run the main job on Complete Journey: files in, recommendations out
 	@$(BIN)/attune demo --missing-consent granted

@@ -139,8 +139,10 @@ def correct_times(frame: DataFrame) -> DataFrame:
     on the very date the row arrived for (`_window_date`).
     """
     time = F.col("event_time")
+    # F.second would lose the fraction.
+    seconds = F.extract(F.lit("SECONDS"), time)
     swapped = F.try_make_timestamp(
-        F.year(time), F.dayofmonth(time), F.month(time), F.hour(time), F.minute(time), F.second(time)
+        F.year(time), F.dayofmonth(time), F.month(time), F.hour(time), F.minute(time), seconds
     )
     wrong = F.coalesce((time > F.col("received_at")) & (F.to_date(swapped) == F.col("_window_date")), F.lit(False))
     return (

@@ -98,6 +98,45 @@ def load_command(
 
 
 @app.command()
+def generate(
+    users: Annotated[int, typer.Option(help="How many users, bots among them.")],
+    items: Annotated[int, typer.Option(help="How many items.")],
+    events: Annotated[int, typer.Option(help="Genuine events; repeats and returns come on top.")],
+    start: Start,
+    days: Annotated[int, typer.Option(help="How many event dates.")],
+    out: Annotated[Path, typer.Option(help="New or empty folder for the files and the truth.")],
+    seed: Annotated[int, typer.Option(help="The same seed gives the same log.")] = 1,
+    defects: Annotated[float, typer.Option(help="Chance of an event to be spoilt, repeated or returned.")] = 0.02,
+    bots: Annotated[float, typer.Option(help="Share of users that are bots.")] = 0.001,
+    others: Annotated[
+        float, typer.Option(help="Share of event types beside view, add_to_cart, like and purchase.")
+    ] = 0.05,
+    taste: Annotated[float, typer.Option(help="Share of events in a category the person prefers.")] = 0.7,
+    withdrawn: Annotated[float, typer.Option(help="Share of users who withdrew their consent.")] = 0.08,
+    never_asked: Annotated[float, typer.Option(help="Share of users whose consent is not recorded.")] = 0.10,
+    ingested: Annotated[
+        str | None, typer.Option(help="Day the log will be taken in; allows times with day and month exchanged.")
+    ] = None,
+    home: Home = None,
+    json: Json = False,
+) -> None:
+    """Make a synthetic log: known preferences, known defects, files that load as any source's do."""
+    from jobs import generate as job
+    from lake.generator import Params
+
+    params = Params(
+        users=users, items=items, events=events, start=parse_date(start), days=days, seed=seed, defects=defects,
+        bots=bots, others=others, taste=taste, withdrawn=withdrawn, never_asked=never_asked,
+        ingested=parse_date(ingested) if ingested else None,
+    )  # fmt: skip
+    found = job.generate(params, out, _settings(home))
+    if json:
+        emit_json(found.as_dict())
+    else:
+        job.show(found)
+
+
+@app.command()
 def run(
     job: Annotated[str, typer.Argument(help="ingest_events, clean_events, build_features, train_models, ...")],
     start: Start,

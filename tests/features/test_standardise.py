@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
-from features.standardise import standardise
+from features.standardise import correct_times, standardise
 from lake.codes import country_codes, currency_codes
 from tests.bronze import bronze, shop
 
@@ -73,3 +73,10 @@ def test_day_and_month_are_exchanged_only_when_that_gives_the_day_of_arrival(spa
     assert (row["event_time"], row["corrected"]) == (datetime(2024, 4, 12, 10), ["day_and_month_swapped"])
     other = _standard(spark, bronze(spark, {"time": "2024-12-04 10:00:00"}, window_date=date(2024, 4, 13))).collect()[0]
     assert (other["event_time"], other["corrected"]) == (datetime(2024, 12, 4, 10), [])
+
+
+def test_exchanging_day_and_month_keeps_the_fraction_of_a_second(spark: SparkSession) -> None:
+    time, received = datetime(2024, 12, 4, 10, 0, 7, 250_000), datetime(2024, 6, 30)
+    schema = "event_time timestamp, received_at timestamp, _window_date date, corrected array<string>"
+    row = correct_times(spark.createDataFrame([(time, received, date(2024, 4, 12), [])], schema)).collect()[0]
+    assert row["event_time"] == datetime(2024, 4, 12, 10, 0, 7, 250_000)

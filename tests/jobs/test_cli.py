@@ -12,6 +12,7 @@ from jobs import cli
 from tests.bronze import MAPPING
 
 CSV = "id,user,item,kind,time,order,quantity,price,amount,currency,country,device,title\n"
+GENERATE = ("generate", "--items", "20", "--events", "100", "--start", "2024-01-01", "--days", "3", "--out", "no/such")
 LINE = "1,u1,i1,purchase,2024-06-01 10:00:00,o1,1,2.5,,GBP,France,web,Tea\n"
 
 
@@ -57,6 +58,13 @@ def _attune(monkeypatch: pytest.MonkeyPatch, *arguments: str | Path) -> int:
         (("demo", "--missing-consent", "perhaps"), "missing_consent: got 'perhaps'"),
         (("demo", "--missing-consent", "granted", "--source", "moon"), "there is no demo of 'moon'; demos:"),
         (("recommend", "u1"), "no snapshot"),
+        ((*GENERATE, "--users", "0"), "got --users 0; allowed: 1 to 2,000,000,000"),
+        ((*GENERATE, "--users", "10", "--defects", "2"), "got --defects 2.0; allowed: 0 to 0.5"),
+        ((*GENERATE, "--users", "10", "--bots", "0.5"), "give a lower --bots (0 for none), or more --events"),
+        (
+            (*GENERATE, "--users", "10", "--bots", "0", "--ingested", "2024-01-01"),
+            "got --ingested 2024-01-01; the log's",
+        ),
         (("rollback", "--reason", "test"), "nothing to roll back"),
         (("runs", "--json"), "no job has run"),
     ],
