@@ -8,16 +8,25 @@ STAMP := $(VENV)/.attune-setup
 export OPENBLAS_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bench-truth demo test unit lint lock clean
+.PHONY: help setup bench-als bench-als-quality bench-topk bench-truth demo test unit lint lock clean
 
 help: ## list these targets
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## create .venv from the hashed lock and fetch Delta's jars
 
 $(STAMP): requirements.lock pyproject.toml infra/bootstrap.lock
 	@python=$$(infra/toolchain.sh python) && infra/toolchain.sh java && infra/setup.sh "$$python" $(VENV)
 	@touch $@
+
+bench-als: setup ## ALS beside Spark MLlib and implicit; half an hour, most of it MLlib's
+	@$(BIN)/python -m benchmarks.als
+
+bench-als-quality: setup ## nDCG of ALS on MovieLens-100k, and beside implicit on Online Retail II
+	@$(BIN)/python -m benchmarks.als_quality
+
+bench-topk: setup ## exact top-k beside MLlib, implicit and the bare matrix product
+	@$(BIN)/python -m benchmarks.top_k
 
 bench-truth: setup ## precision and recall of cleaning, by kind of defect, on a generated log
 	@$(BIN)/python -m benchmarks.clean_truth $(if $(EVENTS),--events $(EVENTS))

@@ -19,7 +19,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import to_arrow_schema
 
 from lake.errors import ModelError
-from models.als_files import Folder, told, vectors_of
+from models.als_files import Folder, as_delta, told, vectors_of
 from models.als_mllib import fit_mllib
 from models.als_parameters import AlsParameters
 from models.als_rows import HELD_OUT, INTERACTION, VECTOR
@@ -61,12 +61,12 @@ def fit_als(
 ) -> Factors:
     """Factors of the interactions: user_id, item_id, confidence (finite, not negative; equal pairs are added up).
 
-    folder: path or URI every worker reaches, this training's own. It holds the result, so it must stay while the
-    factors are read; a training that was killed goes on from the checkpoint it finds there. start: factors of the
-    same rank to start from; new users and items are folded in. held_out: DataFrame[user_id, item_id] of later
-    wants; training stops when its nDCG@10 no longer rises, and the best epoch's vectors are kept. progress: told
-    of every epoch. tasks: how many train together, at most the cluster's free slots; the factors depend on it, as
-    sums are taken in another order.
+    folder: path or URI every worker reaches, this training's own. It holds the result, as the Delta tables
+    result/users and result/items, so it must stay while the factors are read; a training that was killed goes on
+    from the checkpoint it finds there. start: factors of the same rank to start from; new users and items are
+    folded in. held_out: DataFrame[user_id, item_id] of later wants; training stops when its nDCG@10 no longer
+    rises, and the best epoch's vectors are kept. progress: told of every epoch. tasks: how many train together, at
+    most the cluster's free slots; the factors depend on it, as sums are taken in another order.
 
     Falls back to MLlib with a message where the cluster has no barrier mode, or the catalogue is too large to be
     held by every task. Raises ModelError without interactions, and when a confidence or an id is wrong.
@@ -108,9 +108,10 @@ def fit_als(
             f"{parameters.replicated_bytes} in each task", progress,
         )  # fmt: skip
     files.remove("checkpoint")
+    as_delta(files)
     return Factors(
         spark.read.parquet(f"{folder}/result/users"),
-        spark.read.parquet(f"{folder}/result/items.parquet"),
+        spark.read.parquet(f"{folder}/result/items"),
         tuple(seen),
         answers[0].resumed,
     )

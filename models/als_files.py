@@ -3,8 +3,10 @@
     log/epoch-00001.json              one line of progress
     checkpoint/epoch-00005/...        arrays of each task, and `done.json` once all have written
     result/users/part-00000.parquet   user_id, vector
-    result/items.parquet              item_id, vector, wanted
+    result/items/part-00000.parquet   item_id, vector, wanted
     start/items.parquet               item vectors to start from, when there are some
+
+The two folders of the result become Delta tables where the files lie: a commit, no copy.
 
 The folder is a path or a URI that pyarrow.fs knows. NumPy arrays are read without pickle.
 """
@@ -19,6 +21,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from deltalake import convert_to_deltalake
 from pyarrow.fs import FileSelector, FileSystem, FileType
 
 from models.als_train import Epoch, State
@@ -68,6 +71,12 @@ class Folder:
         """A Parquet file; None when there is none."""
         content = self.read(name)
         return None if content is None else pq.read_table(pa.BufferReader(content))
+
+
+def as_delta(folder: Folder) -> None:
+    """Make the result's folders Delta tables of the Parquet files that the tasks have written."""
+    for side in ("users", "items"):
+        convert_to_deltalake(f"{folder.uri}/result/{side}")
 
 
 def vectors_column(vectors: np.ndarray) -> pa.Array:

@@ -144,7 +144,7 @@ def _write(folder: Folder, data: Data, users: np.ndarray, items: np.ndarray, ran
     if rank == 0:
         wanted = pa.array(data.wanted)
         folder.write_table(
-            "result/items.parquet",
+            "result/items/part-00000.parquet",
             pa.table({"item_id": data.items, "vector": vectors_column(items), "wanted": wanted}),
         )
 

@@ -56,9 +56,11 @@ def joined(context: BarrierTaskContext) -> Iterator[Collective]:
     if size == 1:
         yield Alone()
         return
+    import xgboost
     from xgboost import collective
     from xgboost.tracker import RabitTracker
 
+    xgboost.set_config(verbosity=0)
     host = infos[0].address.split(":")[0]
     tracker, address = None, ""
     if rank == 0:
