@@ -8,7 +8,7 @@ STAMP := $(VENV)/.attune-setup
 export OPENBLAS_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bench-als bench-als-quality bench-topk bench-truth demo test unit lint lock clean
+.PHONY: help setup bench-als bench-als-quality bench-als-scaling bench-topk bench-truth demo test unit lint lock clean
 
 help: ## list these targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,6 +24,9 @@ bench-als: setup ## ALS beside Spark MLlib and implicit; half an hour, most of i
 
 bench-als-quality: setup ## nDCG of ALS on MovieLens-100k, and beside implicit on Online Retail II
 	@$(BIN)/python -m benchmarks.als_quality
+
+bench-als-scaling: setup ## time and memory of ALS against users, items, rank and workers
+	@$(BIN)/python -m benchmarks.als_scaling
 
 bench-topk: setup ## exact top-k beside MLlib, implicit and the bare matrix product
 	@$(BIN)/python -m benchmarks.top_k

@@ -11,13 +11,14 @@ has had, and at least as many of the rest, so that the scorer's own lists can be
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
 import scipy.sparse as sp
 
 from models.metrics import LONGEST
-from models.top_k import best_of
+from models.top_k import OrderedItems, best_of
 
 Pairs = tuple[np.ndarray, np.ndarray]
 
@@ -57,13 +58,18 @@ class FactorScorer:
     take: int
     items: np.ndarray
 
+    @cached_property
+    def ordered(self) -> OrderedItems:
+        """The items as top-k wants them."""
+        return OrderedItems.of(self.items)
+
     def best(self, block: UserBlock) -> list[Pairs]:
         rows, columns = block.had
         again = first(rows, columns, self.at(block, rows, columns), LONGEST)
         # Nothing is known of a user without a vector: all items would be equal.
         known = np.flatnonzero(block.vectors.any(axis=1))
         had = block.profile[known]
-        found, _ = best_of(block.vectors[known], self.items, min(self.take, len(self.items)), had.indptr, had.indices)
+        found, _ = best_of(block.vectors[known], self.ordered, min(self.take, len(self.items)), had.indptr, had.indices)
         places_of, rank = np.nonzero(found >= 0)
         return [again, (known[places_of], found[places_of, rank].astype(np.int64))]
 

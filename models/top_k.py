@@ -7,6 +7,7 @@ is left out inside the block, and items that nobody is to get never enter the pr
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -18,23 +19,45 @@ from models.top_k_kernels import best_items
 LONGEST_LIST = 10_000
 
 
+@dataclass(frozen=True)
+class OrderedItems:
+    """Items by falling length, as the kernel wants them: vectors float32 (offered, rank), lengths float64 (offered,).
+    names: int32 (offered,), their numbers. place: int32 (items,), where each number is, -1 for what is not offered.
+    """
+
+    vectors: np.ndarray
+    lengths: np.ndarray
+    names: np.ndarray
+    place: np.ndarray
+
+    @classmethod
+    def of(cls, items: np.ndarray, offered: np.ndarray | None = None) -> OrderedItems:
+        """items: float32 (items, rank). offered: bool (items,), which may come at all."""
+        names = np.arange(len(items), dtype=np.int32) if offered is None else np.flatnonzero(offered).astype(np.int32)
+        lengths = np.sqrt((items[names].astype(np.float64) ** 2).sum(axis=1))
+        # What is not a number may be anywhere: it is longer than all.
+        order = np.argsort(-np.nan_to_num(lengths, nan=np.inf), kind="stable")
+        names, lengths = names[order], lengths[order]
+        place = np.full(len(items), -1, np.int32)
+        place[names] = np.arange(len(names), dtype=np.int32)
+        return cls(np.ascontiguousarray(items[names], np.float32), lengths, names, place)
+
+
 def best_of(
-    vectors: np.ndarray, items: np.ndarray, k: int, indptr: np.ndarray | None = None, indices: np.ndarray | None = None
+    vectors: np.ndarray,
+    items: np.ndarray | OrderedItems,
+    k: int,
+    indptr: np.ndarray | None = None,
+    indices: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The k items with the largest products: int32 (users, k), and their scores, float32 (users, k), best first.
 
-    vectors: float32 (users, rank). items: float32 (items, rank). indptr, indices: CSR of what each user is not to
-    get, sorted within a user. Of equals the smaller item wins; -1 and -inf fill up where there are fewer than k.
+    vectors: float32 (users, rank). items: float32 (items, rank), or ordered already, for who asks more than once.
+    indptr, indices: CSR of what each user is not to get. Of equals the smaller item wins; -1 and -inf fill up where
+    there are fewer than k.
     """
-    best = np.empty((len(vectors), k), np.int32)
-    scores = np.empty((len(vectors), k), np.float32)
-    if indptr is None or indices is None:
-        indptr, indices = np.zeros(len(vectors) + 1, np.int64), np.zeros(0, np.int32)
-    best_items(
-        np.ascontiguousarray(vectors, np.float32), np.ascontiguousarray(items, np.float32), k,
-        indptr.astype(np.int64, copy=False), indices.astype(np.int32, copy=False), best, scores,
-    )  # fmt: skip
-    return best, scores
+    ordered = items if isinstance(items, OrderedItems) else OrderedItems.of(items)
+    return _best(np.asarray(vectors), ordered, k, indptr, indices)
 
 
 def top_k(users: DataFrame, items: np.ndarray, k: int, *, allowed: np.ndarray | None = None) -> DataFrame:
@@ -47,14 +70,12 @@ def top_k(users: DataFrame, items: np.ndarray, k: int, *, allowed: np.ndarray | 
     """
     if not 1 <= k <= LONGEST_LIST:
         raise ModelError(f"top-k: got k={k}; allowed: 1 to {LONGEST_LIST}")
-    offered = np.arange(len(items), dtype=np.int32) if allowed is None else np.flatnonzero(allowed).astype(np.int32)
-    shared = users.sparkSession.sparkContext.broadcast((np.ascontiguousarray(items[offered], np.float32), offered))
+    shared = users.sparkSession.sparkContext.broadcast(OrderedItems.of(items, allowed))
     seen = "seen" in users.columns
 
     def score(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        vectors, names = shared.value
         for batch in batches:
-            yield _lists(batch, vectors, names, len(items), k)
+            yield _lists(batch, shared.value, k)
 
     columns = [name for name in ("user_id", "vector", "seen") if name != "seen" or seen]
     kind = users.schema["user_id"].dataType.simpleString()
@@ -98,35 +119,44 @@ def similar_items(items: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     return np.where(nothing, -1, best), np.where(nothing, -np.inf, scores)
 
 
-def _lists(batch: pa.RecordBatch, items: np.ndarray, names: np.ndarray, count: int, k: int) -> pa.RecordBatch:
-    """The lists of a batch of users. names: the number of each item offered, of count items in all."""
-    vectors, known = _vectors(batch.column("vector"), items.shape[1])
+def _best(
+    vectors: np.ndarray, items: OrderedItems, k: int, indptr: np.ndarray | None, indices: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    best = np.empty((len(vectors), k), np.int32)
+    scores = np.empty((len(vectors), k), np.float32)
+    if indptr is None or indices is None:
+        indptr, indices = np.zeros(len(vectors) + 1, np.int64), np.zeros(0, np.int32)
+    best_items(
+        np.ascontiguousarray(vectors, np.float32), items.vectors, items.lengths, items.names, k,
+        *_placed(indptr, indices, items), best, scores,
+    )  # fmt: skip
+    return best, scores
+
+
+def _placed(indptr: np.ndarray, indices: np.ndarray, items: OrderedItems) -> tuple[np.ndarray, np.ndarray]:
+    """CSR of items by their place in the order, sorted within each user; without what is not offered."""
+    place = items.place[indices]
+    rows = np.repeat(np.arange(len(indptr) - 1), np.diff(indptr))
+    keys = rows[place >= 0] * np.int64(len(items.place)) + place[place >= 0]
+    keys.sort()
+    rows, place = np.divmod(keys, np.int64(max(len(items.place), 1)))
+    bounds = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=len(indptr) - 1))])
+    return bounds.astype(np.int64), place.astype(np.int32)
+
+
+def _lists(batch: pa.RecordBatch, items: OrderedItems, k: int) -> pa.RecordBatch:
+    """The lists of a batch of users."""
+    vectors, known = _vectors(batch.column("vector"), items.vectors.shape[1])
     indptr = indices = None
     if "seen" in batch.schema.names:
-        indptr, indices = _excluded(batch.column("seen"), names, count)
-    best, scores = best_of(vectors, items, min(k, max(len(items), 1)), indptr, indices)
+        indices, indptr = _flat(batch.column("seen"))
+    best, scores = _best(vectors, items, min(k, max(len(items.names), 1)), indptr, indices)
     # A list ends where there is nothing left, and never begins without a vector.
     kept = (best >= 0) & known[:, None]
     offsets = np.concatenate([[0], np.cumsum(kept.sum(axis=1))]).astype(np.int32)
-    found = names[best[kept]] if len(names) else np.zeros(0, np.int32)
-    lists = pa.ListArray.from_arrays(pa.array(offsets), pa.array(found.astype(np.int32)))
+    lists = pa.ListArray.from_arrays(pa.array(offsets), pa.array(best[kept]))
     values = pa.ListArray.from_arrays(pa.array(offsets), pa.array(scores[kept]))
     return pa.record_batch([batch.column("user_id"), lists, values], ["user_id", "items", "scores"])
-
-
-def _excluded(column: pa.Array, names: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """CSR over the items offered: the seen ones, sorted within each user."""
-    seen, bounds = _flat(column)
-    place = np.full(count, -1, np.int32)
-    place[names] = np.arange(len(names), dtype=np.int32)
-    moved = place[seen]
-    rows = np.repeat(np.arange(len(bounds) - 1), np.diff(bounds))
-    rows, moved = rows[moved >= 0], moved[moved >= 0]
-    key = rows * np.int64(count) + moved
-    if (np.diff(key) < 0).any():
-        order = np.argsort(key, kind="stable")
-        rows, moved = rows[order], moved[order]
-    return np.searchsorted(rows, np.arange(len(bounds))).astype(np.int64), moved
 
 
 def _flat(column: pa.ListArray) -> tuple[np.ndarray, np.ndarray]:

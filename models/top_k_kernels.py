@@ -1,8 +1,10 @@
 """The compiled inner loop of exact top-k: a blocked matrix product whose scores never leave the cache.
 
-A tile of scores (users x items) is one matrix product. Of each user's row only those above the worst of the best
-so far are looked at one by one; a row is read in groups, and a group whose largest score is no better costs one
-comparison. So nearly all time is the product itself.
+A tile of scores (users x items) is one matrix product. Of each user's row only those as good as the worst of the best
+so far are looked at one by one: a row is read in groups, and a group in which none is costs a few instructions.
+Items come in the order of falling length, and no product is larger than that of the two lengths (Cauchy-Schwarz; used
+so by Teflioudi et al. 2015, "LEMP"). So once the rest of the items is too short for a user they are done, and once it
+is for all users of a block the block is.
 """
 
 from __future__ import annotations
@@ -15,17 +17,23 @@ _compiled = njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc
 
 # A megabyte of scores: it stays in the second cache level.
 USERS, ITEMS = 256, 1024
+# No score is lower but minus infinity, which says that an item is not to come.
+_LOWEST = np.finfo(np.float32).min
+# Room for the rounding of a product in float32, far more than it takes.
+_MARGIN = 1 + 1e-4
 # A row is read by groups, and a group that holds a better score by parts. The lengths are constants of the compiled
 # loops, which then count in vectors.
 GROUP, PART = 64, 8
 
 
 @_compiled
-def best_items(vectors, items, k, indptr, indices, best, scores):  # type: ignore[no-untyped-def]
+def best_items(vectors, items, lengths, names, k, indptr, indices, best, scores):  # type: ignore[no-untyped-def]
     """Fill best, int32 (users, k), and scores, float32 (users, k), best first; -1 and -inf where there are fewer.
 
-    vectors: float32 (users, rank). items: float32 (items, rank). indptr, indices: CSR of items that a user is not
-    to get, sorted within a user. Of equal scores the smaller item wins. NaN is never among the best.
+    vectors: float32 (users, rank). items: float32 (items, rank), in the order of falling lengths, float64 (items,).
+    names: int32 (items,), the number each item has outside. indptr, indices: CSR of items, by their place in that
+    order, that a user is not to get, sorted within a user. Of equal scores the smaller name wins. NaN is never
+    among the best.
     """
     users, count = len(vectors), len(items)
     room = max(4 * k, k + 4 * GROUP)
@@ -33,18 +41,32 @@ def best_items(vectors, items, k, indptr, indices, best, scores):  # type: ignor
     filled = np.empty(USERS, np.int64)
     worst = np.empty(USERS, np.float32)
     position = np.empty(USERS, np.int64)
+    reach = np.empty(USERS, np.float64)
     tile = np.empty(USERS * ITEMS, np.float32)
     for first in range(0, users, USERS):
         size = min(USERS, users - first)
         filled[:] = 0
-        worst[:] = -np.inf
+        worst[:] = _LOWEST
+        for u in range(size):
+            total = 0.0
+            for f in range(vectors.shape[1]):
+                total += np.float64(vectors[first + u, f]) ** 2
+            reach[u] = np.sqrt(total) * _MARGIN
         position[:size] = indptr[first : first + size]
         for start in range(0, count, ITEMS):
             width = min(ITEMS, count - start)
+            open_users = 0
+            for u in range(size):
+                # Written so that a NaN keeps a user open.
+                open_users += not (filled[u] >= k and reach[u] * lengths[start] < worst[u])
+            if open_users == 0:
+                break
             product = tile[: size * width].reshape(size, width)
             np.dot(vectors[first : first + size], items[start : start + width].T, product)
             bits = product.view(np.int32)
             for u in range(size):
+                if filled[u] >= k and reach[u] * lengths[start] < worst[u]:
+                    continue
                 row, mine = product[u], keys[u]
                 end, place = indptr[first + u + 1], position[u]
                 while place < end and indices[place] < start + width:
@@ -54,14 +76,14 @@ def best_items(vectors, items, k, indptr, indices, best, scores):  # type: ignor
                 n, least = filled[u], worst[u]
                 whole = width - width % GROUP
                 for group in range(0, whole, GROUP):
-                    if not _any_above(row, group, least):
+                    if not _any_in_group(row, group, least):
                         continue
                     for part in range(group, group + GROUP, PART):
-                        if _any_above_in_part(row, part, least):
-                            n = _take(row, bits[u], part, part + PART, start, least, mine, n)
+                        if _any_in_part(row, part, least):
+                            n = _take(row, bits[u], part, part + PART, names[start:], least, mine, n)
                     if n > room - GROUP:
                         n, least = k, _keep(mine, n, k)
-                n = _take(row, bits[u], whole, width, start, least, mine, n)
+                n = _take(row, bits[u], whole, width, names[start:], least, mine, n)
                 if n > room - GROUP:
                     n, least = k, _keep(mine, n, k)
                 filled[u], worst[u] = n, least
@@ -81,32 +103,32 @@ def best_items(vectors, items, k, indptr, indices, best, scores):  # type: ignor
 
 
 @_compiled
-def _any_above(row, first, least):  # type: ignore[no-untyped-def]
-    above = np.int32(0)
+def _any_in_group(row, first, least):  # type: ignore[no-untyped-def]
+    found = np.int32(0)
     for j in range(GROUP):
-        above += np.int32(row[first + j] > least)
-    return above > 0
+        found += np.int32(row[first + j] >= least)
+    return found > 0
 
 
 @_compiled
-def _any_above_in_part(row, first, least):  # type: ignore[no-untyped-def]
-    above = np.int32(0)
+def _any_in_part(row, first, least):  # type: ignore[no-untyped-def]
+    found = np.int32(0)
     for j in range(PART):
-        above += np.int32(row[first + j] > least)
-    return above > 0
+        found += np.int32(row[first + j] >= least)
+    return found > 0
 
 
 @_compiled
-def _take(row, bits, first, end, start, least, keys, n):  # type: ignore[no-untyped-def]
-    """Append the keys of the scores above the least; how many there are now.
+def _take(row, bits, first, end, names, least, keys, n):  # type: ignore[no-untyped-def]
+    """Append the keys of the scores that are at least the least; how many there are now.
 
     A key holds the score's bits, made to sort as the score does, and below them the item, the smaller the larger.
     """
     for j in range(first, end):
-        if row[j] > least:
+        if row[j] >= least:
             sign = bits[j] >> np.int32(31)
             ordered = np.int64(bits[j] ^ (sign & np.int32(0x7FFFFFFF)))
-            keys[n] = (ordered << np.int64(32)) | np.int64(0xFFFFFFFF - start - j)
+            keys[n] = (ordered << np.int64(32)) | np.int64(0xFFFFFFFF - names[j])
             n += 1
     return n
 

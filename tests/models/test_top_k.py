@@ -47,6 +47,19 @@ def test_equals_a_sort_of_all_scores_with_ties_to_the_smaller_item(
     np.testing.assert_array_equal(found, expected)
 
 
+def test_who_has_had_nearly_all_of_a_large_catalogue_gets_the_rest_beside_others() -> None:
+    random = np.random.default_rng(1)
+    items = random.standard_normal((100_020, 2)).astype(np.float32)
+    left = np.sort(random.choice(len(items), 20, replace=False))
+    had = np.setdiff1d(np.arange(len(items)), left)
+    vectors = np.ones((300, 2), np.float32)
+    indptr = np.where(np.arange(301) > 150, len(had), 0)
+    best, _ = best_of(vectors, items, 25, indptr, had)
+    assert sorted(best[150][:20]) == left.tolist() and (best[150][20:] == -1).all()
+    expected = np.argsort(-(items @ vectors[0]), kind="stable")[:25]
+    assert (best[149] == expected).all() and (best[151] == expected).all()
+
+
 def test_negative_scores_and_scores_of_zero_keep_their_order() -> None:
     best, scores = best_of(np.ones((1, 1), np.float32), np.array([[-3], [0], [-0.5], [2]], np.float32), 4)
     assert best.tolist() == [[3, 1, 2, 0]] and scores.tolist() == [[2, 0, -0.5, -3]]

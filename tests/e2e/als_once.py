@@ -1,0 +1,71 @@
+"""One training of ALS on a cluster, in a process of its own: `python -m tests.e2e.als_once FOLDER MASTER [WORD ...]`.
+
+Words: "kill", an executor is killed after some epochs; "short", there is one epoch. Prints JSON: what was said, epochs
+resumed, epochs told of, a digest of the items, the files of the users.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import sys
+from dataclasses import replace
+from pathlib import Path
+from subprocess import run
+
+from pyspark.sql import functions as F
+
+from lake.session import session
+from lake.settings import Settings
+from models.als import AlsParameters, fit_als, item_matrix
+
+PARAMETERS = AlsParameters(rank=32, epochs=60, least_users=1, checkpoint_every=5)
+
+
+def main(folder: Path, master: str, kill: bool, short: bool) -> None:
+    """Train and print."""
+    parameters = replace(PARAMETERS, epochs=1, rank=4) if short else PARAMETERS
+    spark = session(Settings(home=folder / "home", spark_master=master, spark_memory="512m"), "als")
+    wants = (
+        spark.range(300_000)
+        .select(
+            F.pmod(F.xxhash64("id", F.lit(1)), F.lit(5000)).alias("user_id"),
+            F.pmod(F.xxhash64("id", F.lit(2)), F.lit(800)).alias("item_id"),
+            F.lit(1.0).alias("confidence"),
+        )
+        .distinct()
+    )
+    heard: list[str] = []
+
+    def progress(message: str) -> None:
+        heard.append(message)
+        if kill and len(heard) == 6:
+            os.kill(_executors()[0], signal.SIGKILL)
+
+    # Both executors must have come before their slots are counted.
+    wants.count()
+    factors = fit_als(wants, parameters, str(folder / "als"), progress=progress, tasks=2)
+    items = item_matrix(factors, list(range(800)))  # type: ignore[arg-type]
+    users = {file.name for file in (folder / "als/result/users").glob("*.parquet")}
+    answer = {
+        "said": heard[0],
+        "resumed": factors.resumed,
+        "told": [epoch.epoch for epoch in factors.epochs],
+        "items": hashlib.sha256(items.tobytes()).hexdigest(),
+        "parts": sorted(users),
+    }
+    sys.stdout.write(json.dumps(answer) + "\n")
+
+
+def _executors() -> list[int]:
+    """The executors of this machine's only application of this cluster."""
+    table = run(["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True).stdout.splitlines()[1:]
+    mine = f"127.0.0.1:{sys.argv[2].rsplit(':', 1)[1]}"
+    workers = [line.split(None, 1) for line in table if "CoarseGrainedExecutorBackend" in line]
+    return [int(pid) for pid, args in workers if mine in args or "--worker-url" in args]
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2], "kill" in sys.argv[3:], "short" in sys.argv[3:])
