@@ -221,7 +221,7 @@ def main() -> int:
             small(given, figures, Path(folder))
         if given.large_users:
             sizes = ["--large-users", str(given.large_users), "--large-items", str(given.large_items)]
-            found, most = watched(["--large-in", folder, *sizes])
+            found, most = watched(["--large-in", f"{folder}/large", *sizes])
             say(f"{given.large_users:,} users x {given.large_items:,} items, rank {RANK}, top {K}: "
                 f"{found['seconds']:.0f} s, {found['lists']:,.0f} whole lists, {most:.2f} GiB")  # fmt: skip
             figures.add("topk_large_memory_gib", most, "<=8")

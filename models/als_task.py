@@ -51,7 +51,8 @@ def _train(
     batches.clear()
     if isinstance(data, Refused):
         return _answer(together, refused=data.kind, count=data.count)
-    fingerprint = _fingerprint(data, parameters, together)
+    first = _first(data, parameters, folder)
+    fingerprint = _fingerprint(data, first, parameters, together)
     state = _resumed(folder, fingerprint, together)
     resumed = len(state.log) if state else 0
 
@@ -64,7 +65,7 @@ def _train(
             if together.rank == 0:
                 mark(folder, name, current, fingerprint)
 
-    state = train(data.rows, state or _first(data, parameters, folder), parameters, together,
+    state = train(data.rows, state or first, parameters, together,
                   validate=_validation(data, together), after=after)  # fmt: skip
     users, items = state.final
     _write(folder, data, users, items, together.rank)
@@ -91,10 +92,12 @@ def _resumed(folder: Folder, fingerprint: list[int], together: Collective) -> St
     return state if state and all(epoch[0] == len(state.log) for epoch in epochs) else None
 
 
-def _fingerprint(data: Data, parameters: AlsParameters, together: Collective) -> list[int]:
-    """What a checkpoint must have been made of to be taken up: the same parameters, rows, items and tasks."""
+def _fingerprint(data: Data, first: State, parameters: AlsParameters, together: Collective) -> list[int]:
+    """What a checkpoint must have been made of to be taken up: the same parameters, rows, start, items and tasks."""
     digest = xxhash.xxh3_64(repr(parameters).encode())
-    for array in (data.rows.indptr, data.rows.indices, data.rows.confidence, data.wanted):
+    held = () if data.held_out is None else (data.held_out.indptr, data.held_out.indices)
+    for array in (data.rows.indptr, data.rows.indices, data.rows.confidence, data.wanted, first.users, first.items,
+                  *held):  # fmt: skip
         digest.update(np.ascontiguousarray(array).data)
     for ids in (data.users, data.items):
         for buffer in ids.buffers():

@@ -20,6 +20,7 @@ from lake.settings import Settings
 from lake.tables import CONSENTS, EVENTS, ITEMS, USERS
 from lake.window import Window
 from models import hybrid, tracking
+from models.als import AlsParameters
 from models.tracking import Registry
 from serving.reader import SnapshotReader
 from tests.models.data import AS_OF, purchases, shop, shop_items, table_frame
@@ -75,6 +76,9 @@ def test_first_training_makes_a_champion_with_metrics_plots_versions_and_commit(
     (parent,) = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
     named = {run.info.run_name for run in runs if run.data.tags.get("mlflow.parentRunId") == parent.info.run_id}
     assert named == {"repurchase", "als", "popularity", "hybrid"}
+    (als,) = [run for run in runs if run.info.run_name == "als"]
+    losses = [point.value for point in client.get_metric_history(als.info.run_id, "loss")]
+    assert len(losses) == AlsParameters().epochs and losses == sorted(losses, reverse=True)
     assert parent.data.params["delta_silver.events"] == "1" and parent.data.tags["git_commit"]
     assert {"all/ndcg_at_10", "new/ndcg_at_10_low", "all/coverage_at_20", "seconds/rank"} <= set(parent.data.metrics)
     plots = {item.path for item in client.list_artifacts(parent.info.run_id, "plots")}
