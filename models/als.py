@@ -91,7 +91,9 @@ def fit_als(
     schema = to_arrow_schema(rows.schema).serialize().to_pybytes()
     spread = rows.repartition(count, "user_id")
     with _watched(files, progress) as seen:
-        answers = spread.mapInArrow(worker(parameters, folder, schema), ANSWER, barrier=True).collect()
+        # Spark retries a barrier stage that ends in a shuffle, never one that ends in the result: hence the last step.
+        trained = spread.mapInArrow(worker(parameters, folder, schema), ANSWER, barrier=True)
+        answers = trained.repartition(1).collect()
     # Of no row at all Spark makes no task.
     refused = answers[0].refused if answers else "empty"
     if refused == "wrong":
