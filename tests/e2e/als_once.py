@@ -1,7 +1,7 @@
 """One training of ALS on a cluster, in a process of its own: `python -m tests.e2e.als_once FOLDER MASTER [WORD ...]`.
 
-Words: "kill", an executor is killed after some epochs; "short", there is one epoch. Prints JSON: what was said, epochs
-resumed, epochs told of, a digest of the items, the files of the users.
+Words: "kill", an executor is killed after some epochs; "die", the driver ends then, as if killed; "short", there is
+one epoch. Prints JSON: what was said, epochs resumed, epochs told of, a digest of the items, the files of the users.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from models.als import AlsParameters, fit_als, item_matrix
 PARAMETERS = AlsParameters(rank=32, epochs=60, least_users=1, checkpoint_every=5)
 
 
-def main(folder: Path, master: str, kill: bool, short: bool) -> None:
+def main(folder: Path, master: str, kill: bool, die: bool, short: bool) -> None:
     """Train and print."""
     parameters = replace(PARAMETERS, epochs=1, rank=4) if short else PARAMETERS
     spark = session(Settings(home=folder / "home", spark_master=master, spark_memory="512m"), "als")
@@ -43,6 +43,8 @@ def main(folder: Path, master: str, kill: bool, short: bool) -> None:
         heard.append(message)
         if kill and len(heard) == 6:
             os.kill(_executors()[0], signal.SIGKILL)
+        if die and len(heard) == 6:
+            os._exit(9)
 
     # Both executors must have come before their slots are counted.
     wants.count()
@@ -68,4 +70,4 @@ def _executors() -> list[int]:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2], "kill" in sys.argv[3:], "short" in sys.argv[3:])
+    main(Path(sys.argv[1]), sys.argv[2], "kill" in sys.argv[3:], "die" in sys.argv[3:], "short" in sys.argv[3:])

@@ -33,12 +33,15 @@ def train(folder: Path, master: str, *words: str, conf: str = "") -> dict[str, A
     }
     command = [sys.executable, "-m", "tests.e2e.als_once", str(folder), master, *words]
     done = run(command, capture_output=True, text=True, env=env, cwd=PROJECT, timeout=240)
+    if "die" in words:
+        assert done.returncode == 9, done.stderr[-3000:]
+        return {}
     assert done.returncode == 0, done.stderr[-3000:]
     answer: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
     return answer
 
 
-def test_a_killed_executor_costs_the_epochs_since_the_checkpoint_and_nothing_else(
+def test_a_killed_executor_or_driver_costs_the_epochs_since_the_checkpoint_and_nothing_else(
     cluster: SparkCluster, tmp_path: Path
 ) -> None:
     whole = train(tmp_path / "whole", cluster.url)
@@ -50,6 +53,10 @@ def test_a_killed_executor_costs_the_epochs_since_the_checkpoint_and_nothing_els
     assert killed["resumed"] >= 5 and killed["resumed"] % 5 == 0
     assert killed["told"] == whole["told"]
     assert killed["items"] == whole["items"]
+    train(tmp_path / "died", cluster.url, "die")
+    again = train(tmp_path / "died", cluster.url)
+    assert again["resumed"] >= 5 and again["told"] == list(range(again["resumed"] + 1, 61))
+    assert again["items"] == whole["items"]
 
 
 def test_a_cluster_without_barrier_mode_goes_to_mllib_with_a_message(cluster: SparkCluster, tmp_path: Path) -> None:
