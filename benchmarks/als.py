@@ -28,9 +28,9 @@ from lake.console import say
 from lake.session import session
 from lake.settings import Settings
 from models.als import AlsParameters, fit_als
-from models.als_files import vectors_column, vectors_of
 from models.als_train import Rows, objective
 from models.collective import Alone
+from models.vectors import vectors_column, vectors_of
 
 RIDGE = 0.1
 
@@ -83,7 +83,7 @@ class Bench:
         model.fit(matrix, show_progress=False)
         seconds = time.perf_counter() - started
         for name, ids, vectors in (("user", users, model.user_factors), ("item", items, model.item_factors)):
-            found = pa.table({f"{name}_id": ids, "vector": vectors_column(np.ascontiguousarray(vectors))})
+            found = pa.table({f"{name}_id": ids, "vector": vectors_column(vectors)})
             write_deltalake(str(self.folder / f"implicit/result/{name}s"), found, mode="overwrite")
         return seconds
 

@@ -34,7 +34,9 @@ from lake.window import Window
 from models.als import AlsParameters, fit_als, item_matrix
 from models.als_train import Rows, State, first_items, train
 from models.collective import Alone
+from models.metrics import ndcg_of
 from models.top_k import best_of
+from models.vectors import vectors_of
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 K = 10
@@ -72,24 +74,15 @@ class Split:
         seen = None if again else self.had
         indptr, indices = (None, None) if seen is None else (seen.indptr, seen.indices)
         best, _ = best_of(users, items, K, indptr, indices)
-        return ndcg(best, self.relevant if again else self.new)
+        relevant = self.relevant if again else self.new
+        asked = np.flatnonzero(np.diff(relevant.indptr))
+        return float(ndcg_of(best[asked], relevant[asked]).mean())
 
     def _matrix(self, frame: pd.DataFrame, values: np.ndarray) -> sp.csr_matrix:
         places = (np.searchsorted(self.users, frame["user_id"]), np.searchsorted(self.items, frame["item_id"]))
         found = sp.coo_matrix((values, places), shape=(len(self.users), len(self.items))).tocsr()
         found.sort_indices()
         return found
-
-
-def ndcg(best: np.ndarray, relevant: sp.csr_matrix) -> float:
-    """The mean over users with something relevant; binary."""
-    asked = np.flatnonzero(np.diff(relevant.indptr))
-    best = best[asked]
-    discounts = 1 / np.log2(np.arange(2, best.shape[1] + 2))
-    rows = np.repeat(asked, best.shape[1])
-    hits = np.asarray(relevant[rows, np.maximum(best.ravel(), 0)]).reshape(best.shape) * (best >= 0)
-    ideal = np.cumsum(discounts)[np.minimum(np.diff(relevant.indptr)[asked], best.shape[1]) - 1]
-    return float(((hits * discounts).sum(axis=1) / ideal).mean())
 
 
 Setting = dict[str, Any]
@@ -168,8 +161,8 @@ def on_spark(spark: Any, split: Split, setting: Setting, folder: Path) -> tuple[
     fitted = fit_als(spark.createDataFrame(rows), replace(parameters(setting), seed=42), str(folder))
     users = np.zeros((len(split.users), setting["rank"]), np.float32)
     table = fitted.users.toArrow()
-    users[table["user_id"].to_numpy()] = np.stack(table["vector"].to_numpy())
-    items = item_matrix(fitted, [int(number) for number in range(len(split.items))])  # type: ignore[misc]
+    users[table["user_id"].to_numpy()] = vectors_of(table["vector"])
+    items = item_matrix(fitted, list(range(len(split.items))))  # type: ignore[arg-type]
     return users, items
 
 

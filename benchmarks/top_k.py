@@ -30,11 +30,11 @@ from benchmarks.interactions import draw
 from lake.console import say
 from lake.session import session
 from lake.settings import Settings
-from models.als_files import vectors_column
 from models.als_parameters import AlsParameters
 from models.als_train import Rows, State, first_items, train
 from models.collective import Alone
 from models.top_k import top_k
+from models.vectors import vectors_column
 
 K = 100
 RANK = 64
@@ -56,7 +56,7 @@ def write_users(folder: Path, vectors: np.ndarray, had: sp.csr_matrix | None, fi
         part = vectors[start : start + size]
         columns = {
             "user_id": pa.array(np.arange(start, start + len(part))),
-            "vector": vectors_column(np.ascontiguousarray(part)),
+            "vector": vectors_column(part),
         }
         if had is not None:
             rows = had[start : start + size]

@@ -12,7 +12,7 @@ from expectations.gate import gate
 from features.consent import without_consent
 from jobs.factors import keep_factors, last_factors, scratch
 from jobs.job import Context, Report
-from jobs.train_models import registry, set_checkpoints
+from jobs.train_models import registry
 from lake import delta, log
 from lake.console import say, step
 from lake.errors import ContractError, ModelError
@@ -60,7 +60,6 @@ def run(context: Context) -> Report:
     items, profiles = _table(context, "silver.items"), _table(context, "silver.users")
     refusing = without_consent(tiles.select("user_id"), _table(context, "silver.consents"), missing).persist()
     consented = tiles.join(refusing, "user_id", "left_anti").persist()
-    set_checkpoints(context)
     parameters = Parameters()
     with step(f"fitting sources before {end}"):
         sources = hybrid.fit_sources(

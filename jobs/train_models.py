@@ -59,7 +59,6 @@ def run(context: Context) -> Report:
 def _train(context: Context, where: Registry, champion: Version | None) -> Report:
     parameters, timings = Parameters(), Timings()
     log = _inputs(context)
-    set_checkpoints(context)
     with step("splitting by time"), timings.stage("split"):
         split = time_split(log.wanted, context.window.as_of)
     with step(f"fitting sources before {split.validation:%Y-%m-%d %H:%M}"), timings.stage("fit_validation"):
@@ -159,12 +158,6 @@ def _training(
         tables={"metrics": table_rows(judged), "features": list(ranker.features)},
         ranker=ranker,
     )  # fmt: skip
-
-
-def set_checkpoints(context: Context) -> None:
-    """MLlib, where it stands in for ALS, cuts its lineage by checkpoints there."""
-    folder = context.settings.checkpoints / "als"
-    context.spark.sparkContext.setCheckpointDir(str(folder))
 
 
 def _workers(context: Context) -> int:

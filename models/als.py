@@ -19,12 +19,13 @@ from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import to_arrow_schema
 
 from lake.errors import ModelError
-from models.als_files import Folder, as_delta, told, vectors_of
+from models.als_files import Folder, as_delta, told
 from models.als_mllib import fit_mllib
 from models.als_parameters import AlsParameters
 from models.als_rows import HELD_OUT, INTERACTION, VECTOR
 from models.als_task import ANSWER, worker
 from models.als_train import Epoch
+from models.vectors import vectors_of
 
 __all__ = ["AlsParameters", "Epoch", "Factors", "fit_als", "item_matrix"]
 
@@ -75,7 +76,7 @@ def fit_als(
     spark = interactions.sparkSession
     reason = _no_barrier(spark) if parameters.solver == "barrier" else "solver=mllib was asked for"
     if reason:
-        return _mllib(interactions, parameters, reason, progress)
+        return _mllib(interactions, parameters, folder, reason, progress)
     files = Folder(folder)
     files.remove("log")
     files.remove("result")
@@ -105,7 +106,7 @@ def fit_als(
         raise ModelError(_NOTHING)
     if refused == "large":
         return _mllib(
-            interactions, parameters,
+            interactions, parameters, folder,
             f"{answers[0]['count']} items of rank {parameters.rank} do not fit into replicated_bytes="
             f"{parameters.replicated_bytes} in each task", progress,
         )  # fmt: skip
@@ -122,7 +123,7 @@ def fit_als(
 def item_matrix(factors: Factors, ids: list[str]) -> np.ndarray:
     """The items' vectors in the order of ids, float32 of shape (items, rank); zero for an item without one."""
     rows = factors.items.select("item_id", "vector").toArrow()
-    vectors = vectors_of(rows["vector"], len(rows["vector"][0]) if rows.num_rows else 0)
+    vectors = vectors_of(rows["vector"])
     place = pc.index_in(rows["item_id"].combine_chunks(), pa.array(ids, rows.schema.field("item_id").type))
     known = place.is_valid().to_numpy(zero_copy_only=False)
     matrix = np.zeros((len(ids), vectors.shape[1]), dtype=np.float32)
@@ -194,7 +195,9 @@ def _no_barrier(spark: SparkSession) -> str | None:
     return None
 
 
-def _mllib(interactions: DataFrame, parameters: AlsParameters, reason: str, progress: Callable[[str], None]) -> Factors:
+def _mllib(
+    interactions: DataFrame, parameters: AlsParameters, folder: str, reason: str, progress: Callable[[str], None]
+) -> Factors:
     progress(f"ALS: Spark MLlib trains instead: {reason}")
-    users, items = fit_mllib(interactions, parameters)
+    users, items = fit_mllib(interactions, parameters, folder)
     return Factors(users, items)

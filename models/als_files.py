@@ -79,19 +79,6 @@ def as_delta(folder: Folder) -> None:
         convert_to_deltalake(f"{folder.uri}/result/{side}")
 
 
-def vectors_column(vectors: np.ndarray) -> pa.Array:
-    """Rows of a float32 matrix as lists."""
-    offsets = np.arange(0, vectors.size + 1, max(vectors.shape[1], 1), dtype=np.int32)
-    if not len(vectors):
-        offsets = np.zeros(1, np.int32)
-    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(vectors.ravel()))
-
-
-def vectors_of(column: pa.ChunkedArray, rank: int) -> np.ndarray:
-    """Lists of floats as a float32 matrix."""
-    return column.combine_chunks().flatten().to_numpy(zero_copy_only=False).reshape(-1, rank).astype(np.float32)
-
-
 def tell(folder: Folder, epoch: Epoch) -> None:
     """Let the driver know."""
     folder.write(f"log/epoch-{epoch.epoch:05d}.json", json.dumps(asdict(epoch)).encode())

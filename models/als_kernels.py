@@ -186,21 +186,3 @@ def item_product(group_items, group_ends, users, values, shift, direction, vecto
             for f in range(rank):
                 o[f] += weight * w[f]
             j += 1
-
-
-@_compiled
-def rows_loss(indptr, indices, confidence, shift, items, vectors):  # type: ignore[no-untyped-def]
-    """The rows' part of the loss: sum of c (1 - w.h)² - shift (w.h)²."""
-    users, rank = vectors.shape
-    loss = 0.0
-    for user in range(users):
-        w = vectors[user]
-        part = _ZERO
-        for j in range(indptr[user], indptr[user + 1]):
-            h = items[indices[j]]
-            score = _ZERO
-            for f in range(rank):
-                score += h[f] * w[f]
-            part += confidence[j] * (1 - score) * (1 - score) - shift * score * score
-        loss += float(part)
-    return loss

@@ -18,10 +18,10 @@ from models.als_parameters import AlsParameters
 BLOCKS = 4
 
 
-def fit_mllib(interactions: DataFrame, parameters: AlsParameters) -> tuple[DataFrame, DataFrame]:
+def fit_mllib(interactions: DataFrame, parameters: AlsParameters, folder: str) -> tuple[DataFrame, DataFrame]:
     """Users (user_id, vector) and items (item_id, vector, wanted) of the interactions (user_id, item_id, confidence).
 
-    Checkpoints every ten iterations when the Spark context has a checkpoint folder. Raises ModelError when there
+    folder: where the lineage is cut every ten iterations. Raises ModelError when there
     is nothing to learn from, or a confidence is wrong.
     """
     confidence = F.col("confidence")
@@ -47,6 +47,7 @@ def fit_mllib(interactions: DataFrame, parameters: AlsParameters) -> tuple[DataF
         .sortWithinPartitions("user", "item")
         .persist()
     )
+    interactions.sparkSession.sparkContext.setCheckpointDir(f"{folder}/mllib")
     try:
         fitted = ALS(
             rank=parameters.rank,

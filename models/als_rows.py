@@ -15,6 +15,7 @@ import scipy.sparse as sp
 
 from models.als_train import Rows
 from models.collective import Collective, gather
+from models.vectors import vectors_of
 
 INTERACTION, HELD_OUT, VECTOR = 0, 1, 2
 
@@ -97,17 +98,10 @@ def _matrix(user: np.ndarray, item: np.ndarray, confidence: np.ndarray, users: i
     which rows arrived does not matter.
     """
     matrix = sp.coo_matrix((confidence, (user, item)), shape=(users, items)).tocsr()
-    if matrix.nnz < len(confidence) or _repeats(matrix):
-        order = np.argsort(confidence, kind="stable")
+    if matrix.nnz < len(confidence):
+        order = np.lexsort((confidence, item, user))
         matrix = sp.coo_matrix((confidence[order], (user[order], item[order])), shape=(users, items)).tocsr()
-    matrix.sort_indices()
-    matrix.sum_duplicates()
     return matrix
-
-
-def _repeats(matrix: sp.csr_matrix) -> bool:
-    matrix.sort_indices()
-    return not matrix.has_canonical_format
 
 
 def _agreed(own: pa.Array, counts: np.ndarray, least: int, together: Collective) -> tuple[pa.Array, np.ndarray]:
@@ -145,8 +139,7 @@ def _start(vectors: pa.Table, users: pa.Array, rank: int) -> np.ndarray:
     start = np.zeros((len(users), rank), np.float32)
     if len(vectors):
         place = pc.fill_null(pc.index_in(vectors["user_id"].combine_chunks(), users), -1).to_numpy()
-        earlier = vectors["vector"].combine_chunks().flatten().to_numpy(zero_copy_only=False).reshape(-1, rank)
-        start[place[place >= 0]] = earlier[place >= 0]
+        start[place[place >= 0]] = vectors_of(vectors["vector"], rank)[place >= 0]
     return start
 
 

@@ -11,11 +11,13 @@ import pyarrow.compute as pc
 import scipy.sparse as sp
 import xxhash
 
-from models.als_files import Folder, mark, resume, save, tell, vectors_column, vectors_of
+from models.als_files import Folder, mark, resume, save, tell
 from models.als_parameters import AlsParameters
 from models.als_rows import Data, Refused, read
 from models.als_train import State, Validate, first_items, train
 from models.collective import Collective, gather, joined
+from models.metrics import ndcg_of
+from models.vectors import vectors_column, vectors_of
 
 # What a task answers: one row.
 ANSWER = "task int, users long, items long, interactions long, resumed int, refused string, count long"
@@ -122,22 +124,11 @@ def _validation(data: Data, together: Collective) -> Validate | None:
         from models.top_k import best_of
 
         best, _ = best_of(users[asked], items, VALIDATION_LENGTH, seen.indptr, seen.indices)
-        own = np.array([_ndcg(best, relevant), float(len(asked))])
+        own = np.array([ndcg_of(best, relevant).sum(), len(asked)])
         total, count = together.sum(own)
         return float(total / count) if count else 0.0
 
     return validate
-
-
-def _ndcg(best: np.ndarray, relevant: sp.csr_matrix) -> float:
-    """The sum over users. best: (users, k) items, best first, -1 for none."""
-    if not len(best):
-        return 0.0
-    discounts = 1 / np.log2(np.arange(2, best.shape[1] + 2))
-    rows = np.repeat(np.arange(len(best)), best.shape[1])
-    hits = np.asarray(relevant[rows, np.maximum(best.ravel(), 0)]).reshape(best.shape) & (best >= 0)
-    ideal = np.cumsum(discounts)[np.minimum(np.diff(relevant.indptr), best.shape[1]) - 1]
-    return float(((hits * discounts).sum(axis=1) / ideal).sum())
 
 
 def _write(folder: Folder, data: Data, users: np.ndarray, items: np.ndarray, rank: int) -> None:

@@ -20,7 +20,7 @@ from time import monotonic
 
 import numpy as np
 
-from models.als_kernels import group_by_item, item_product, item_residual, rows_loss, solve_users
+from models.als_kernels import group_by_item, item_product, item_residual, solve_users
 from models.als_parameters import AlsParameters
 from models.collective import Collective
 
@@ -115,8 +115,7 @@ def objective(
 ) -> float:
     """The loss of the vectors, all tasks together."""
     problem = _Problem.of(rows, len(items), parameters, together)
-    shift = np.float32(parameters.shift)
-    part = rows_loss(rows.indptr, rows.indices, rows.confidence, shift, items, users)
+    part = item_residual(*problem.grouped, problem.shift, items, users, np.zeros_like(items))
     return problem.loss(part, users, items, problem.gram_of_users(users))
 
 

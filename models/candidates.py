@@ -18,6 +18,7 @@ from pyspark.sql import functions as F
 
 from lake.errors import ModelError
 from models.scorers import Pairs, Scorer, UserBlock, places
+from models.vectors import bounds_of, vectors_of
 
 # Numbers in one dense matrix of users x items: 40 MB in float32, times a few a task.
 BLOCK_NUMBERS = 10_000_000
@@ -96,25 +97,15 @@ def _block(batch: pa.RecordBatch, names: pa.Array, scorers: list[Scorer]) -> pa.
 def _users(batch: pa.RecordBatch, items: int) -> tuple[UserBlock, Pairs]:
     """The block, and the pairs that repurchase nominates."""
     profile = batch.column("profile")
-    bounds = np.concatenate([[0], np.cumsum(profile.value_lengths().to_numpy(zero_copy_only=False))]).astype(np.int64)
+    bounds = bounds_of(profile)
     entries = profile.flatten()
     item = entries.field("item").to_numpy(zero_copy_only=False).astype(np.int32)
     weight = entries.field("weight").to_numpy(zero_copy_only=False).astype(np.float32)
     matrix = sp.csr_matrix((np.maximum(weight, LEAST_WEIGHT), item, bounds), shape=(batch.num_rows, items))
-    block = UserBlock(_vectors(batch.column("vector")), matrix)
+    block = UserBlock(vectors_of(batch.column("vector")), matrix)
     chosen = entries.field("own").to_numpy(zero_copy_only=False).astype(bool)
     rows, columns = block.had
     return block, (rows[chosen], columns[chosen])
-
-
-def _vectors(column: pa.ListArray) -> np.ndarray:
-    """Vectors as one array; zeros for users without one."""
-    lengths = np.nan_to_num(column.value_lengths().to_numpy(zero_copy_only=False)).astype(np.int64)
-    rank = int(lengths.max(initial=0))
-    vectors = np.zeros((len(column), rank), dtype=np.float32)
-    if rank:
-        vectors[lengths > 0] = column.flatten().to_numpy(zero_copy_only=False).reshape(-1, rank)
-    return vectors
 
 
 def _ranks(rows: np.ndarray, seen: np.ndarray, scores: np.ndarray) -> np.ndarray:

@@ -60,16 +60,20 @@ def between(events: DataFrame, start: datetime, end: datetime) -> DataFrame:
 
 
 def strength() -> Column:
-    """On user-item-day tiles: how many positives the day holds. Never null.
-
-    A tile knows only the mean of its ratings; more than one rating of an item by a person in a day is rare.
-    """
-    rated = F.when(F.col("rating_sum") >= GOOD_RATING * F.col("ratings"), F.col("ratings"))
-    parts = (F.col("purchases"), F.col("likes"), rated)
+    """On user-item-day tiles: how many positives the day holds. Never null."""
+    parts = (F.col("purchases"), F.col("likes"), _good_ratings())
     total = F.coalesce(parts[0], F.lit(0))
     for part in parts[1:]:
         total = total + F.coalesce(part, F.lit(0))
     return total.cast("double")
+
+
+def _good_ratings() -> Column:
+    """On user-item-day tiles: good ratings of the day, or null.
+
+    A tile knows only the mean of its ratings; more than one rating of an item by a person in a day is rare.
+    """
+    return F.when(F.col("rating_sum") >= GOOD_RATING * F.col("ratings"), F.col("ratings"))
 
 
 def confidences(tiles: DataFrame, as_of: datetime, how: Confidence) -> DataFrame:
@@ -77,8 +81,7 @@ def confidences(tiles: DataFrame, as_of: datetime, how: Confidence) -> DataFrame
 
     tiles: user-item-day tiles of events before as_of. An event's age is that of the latest of its day.
     """
-    rated = F.when(F.col("rating_sum") >= GOOD_RATING * F.col("ratings"), F.col("ratings"))
-    counts = {kind: F.col(name) for kind, name in COUNTS.items()} | {"rate": rated}
+    counts = {kind: F.col(name) for kind, name in COUNTS.items()} | {"rate": _good_ratings()}
     total: Column = F.lit(0.0)
     for kind, weight in sorted(how.weights.items()):
         total = total + F.coalesce(counts[kind], F.lit(0)) * float(weight)

@@ -16,6 +16,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+import scipy.sparse as sp
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
@@ -53,6 +55,18 @@ def per_user(lists: DataFrame, truth: DataFrame) -> DataFrame:
     return measured.select(
         "user_id", "model", "scope", F.array(*(value for k in KS for value in _at(k))).alias("values")
     )
+
+
+def ndcg_of(best: np.ndarray, relevant: sp.csr_matrix) -> np.ndarray:
+    """nDCG@k of each user, without Spark: float64 (users,).
+
+    best: int (users, k), best first, -1 for none. relevant: csr (users, items), each row with one item at least.
+    """
+    discounts = 1 / np.log2(np.arange(2, best.shape[1] + 2))
+    rows = np.repeat(np.arange(len(best)), best.shape[1])
+    hits = np.asarray(relevant[rows, np.maximum(best.ravel(), 0)]).reshape(best.shape).astype(bool) & (best >= 0)
+    ideal = np.cumsum(discounts)[np.minimum(np.diff(relevant.indptr), best.shape[1]) - 1]
+    return np.asarray((hits * discounts).sum(axis=1) / ideal)
 
 
 def coverage(lists: DataFrame, items: DataFrame) -> DataFrame:

@@ -122,16 +122,6 @@ class ContentScorer:
         return np.bincount(pairs, weights=products, minlength=len(rows)).astype(np.float32)
 
 
-def largest(scores: np.ndarray, k: int) -> Pairs:
-    """Rows and columns of the k largest finite numbers of each row. Of equals at the edge the first columns win."""
-    k = min(k, scores.shape[1])
-    if k == 0 or not len(scores):
-        return np.zeros(0, np.int64), np.zeros(0, np.int64)
-    edge = np.partition(scores, scores.shape[1] - k, axis=1)[:, scores.shape[1] - k]
-    rows, columns = np.nonzero((scores >= edge[:, None]) & np.isfinite(scores))
-    return first(rows, columns, scores[rows, columns], k)
-
-
 def first(rows: np.ndarray, columns: np.ndarray, scores: np.ndarray, k: int) -> Pairs:
     """Those of the pairs that are among the k best of their row. Of equals the smaller column wins."""
     order = np.lexsort((columns, -scores, rows))

@@ -15,6 +15,7 @@ from pyspark.sql import DataFrame
 
 from lake.errors import ModelError
 from models.top_k_kernels import best_items
+from models.vectors import bounds_of, lists_of, vectors_of
 
 LONGEST_LIST = 10_000
 
@@ -91,8 +92,8 @@ def score_pairs(users: DataFrame, items: np.ndarray) -> DataFrame:
 
     def score(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
-            asked, bounds = _flat(batch.column("candidates"))
-            vectors, _ = _vectors(batch.column("vector"), shared.value.shape[1])
+            asked, bounds = lists_of(batch.column("candidates"))
+            vectors = vectors_of(batch.column("vector"), shared.value.shape[1])
             rows = np.repeat(np.arange(batch.num_rows), np.diff(bounds))
             scores = np.einsum("pf,pf->p", vectors[rows], shared.value[asked])
             lists = pa.ListArray.from_arrays(pa.array(bounds.astype(np.int32)), pa.array(scores.astype(np.float32)))
@@ -146,10 +147,11 @@ def _placed(indptr: np.ndarray, indices: np.ndarray, items: OrderedItems) -> tup
 
 def _lists(batch: pa.RecordBatch, items: OrderedItems, k: int) -> pa.RecordBatch:
     """The lists of a batch of users."""
-    vectors, known = _vectors(batch.column("vector"), items.vectors.shape[1])
+    known = np.diff(bounds_of(batch.column("vector"))) > 0
+    vectors = vectors_of(batch.column("vector"), items.vectors.shape[1])
     indptr = indices = None
     if "seen" in batch.schema.names:
-        indices, indptr = _flat(batch.column("seen"))
+        indices, indptr = lists_of(batch.column("seen"))
     best, scores = _best(vectors, items, min(k, max(len(items.names), 1)), indptr, indices)
     # A list ends where there is nothing left, and never begins without a vector.
     kept = (best >= 0) & known[:, None]
@@ -157,17 +159,3 @@ def _lists(batch: pa.RecordBatch, items: OrderedItems, k: int) -> pa.RecordBatch
     lists = pa.ListArray.from_arrays(pa.array(offsets), pa.array(best[kept]))
     values = pa.ListArray.from_arrays(pa.array(offsets), pa.array(scores[kept]))
     return pa.record_batch([batch.column("user_id"), lists, values], ["user_id", "items", "scores"])
-
-
-def _flat(column: pa.ListArray) -> tuple[np.ndarray, np.ndarray]:
-    """The values of all lists and the bounds of each; null is an empty list."""
-    lengths = np.nan_to_num(column.value_lengths().to_numpy(zero_copy_only=False)).astype(np.int64)
-    return column.flatten().to_numpy(zero_copy_only=False), np.concatenate([[0], np.cumsum(lengths)])
-
-
-def _vectors(column: pa.ListArray, rank: int) -> tuple[np.ndarray, np.ndarray]:
-    """float32 (users, rank), zeros where there is none; and which users have one."""
-    lengths = np.nan_to_num(column.value_lengths().to_numpy(zero_copy_only=False)).astype(np.int64)
-    vectors = np.zeros((len(column), rank), np.float32)
-    vectors[lengths > 0] = column.flatten().to_numpy(zero_copy_only=False).reshape(-1, rank)
-    return vectors, lengths > 0
