@@ -24,9 +24,23 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
+def settings(tmp_path: Path) -> Iterator[Settings]:
     """An empty installation in which a missing consent means granted."""
-    return Settings(home=tmp_path / "home", missing_consent="granted", shuffle_partitions=2)
+    yield Settings(home=tmp_path / "home", missing_consent="granted", shuffle_partitions=2)
+    _forget_tables()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _module_ends() -> Iterator[None]:
+    yield
+    _forget_tables()
+
+
+def _forget_tables() -> None:
+    """Delta keeps what it knows of a table for an hour, three megabytes each: the suite's hundreds would fill the heap."""
+    running = SparkSession.getActiveSession()
+    if running is not None:
+        running._jvm.org.apache.spark.sql.delta.DeltaLog.clearCache()  # type: ignore[union-attr]
 
 
 @pytest.fixture(scope="session")
