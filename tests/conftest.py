@@ -37,7 +37,7 @@ def _module_ends() -> Iterator[None]:
 
 
 def _forget_tables() -> None:
-    """Delta keeps what it knows of a table for an hour, three megabytes each: the suite's hundreds would fill the heap."""
+    """Delta remembers a table for an hour, in three megabytes: the hundreds of the suite would fill the heap."""
     running = SparkSession.getActiveSession()
     if running is not None:
         running._jvm.org.apache.spark.sql.delta.DeltaLog.clearCache()  # type: ignore[union-attr]
