@@ -127,7 +127,29 @@ def small(given: argparse.Namespace, figures: Figures, folder: Path) -> None:
             fitted.recommendForUserSubset(subset, K).write.format("noop").mode("overwrite").save()
 
         figures.add("topk_against_mllib", timed("MLlib recommendForUserSubset", mllib) / least["ours"], ">=15")
+    heavy(spark, folder / "heavy", given.repeats, figures)
     spark.stop()
+
+
+def heavy(spark: Any, folder: Path, repeats: int, figures: Figures) -> None:
+    """One user who has had 100,000 items, beside 20,000 who have had a few: what they cost the others."""
+    users, items, few, many = 20_000, 120_000, 50, 100_000
+    random = np.random.default_rng(0)
+    vectors, others = (random.standard_normal((size, RANK), dtype=np.float32) for size in (users, items))
+    had = sp.csr_matrix((np.ones(users * few, np.float32), random.integers(0, items, users * few, np.int32),
+                         np.arange(0, users * few + 1, few)), shape=(users, items))  # fmt: skip
+    row = sp.csr_matrix((np.ones(many, np.float32), np.arange(many), [0, many]), shape=(1, items))
+    tables = [write_users(folder / name, vectors, found) for name, found in
+              (("few", had), ("one of many", sp.vstack([row, had[1:]], format="csr")))]  # fmt: skip
+
+    def run(table: str) -> None:
+        top_k(spark.read.format("delta").load(table), others, K).write.format("noop").mode("overwrite").save()
+
+    seconds: list[list[float]] = [[], []]
+    for _ in range(repeats):
+        for table, taken in zip(tables, seconds, strict=True):
+            taken.append(timed(Path(table).name, lambda table=table: run(table)))  # type: ignore[misc]
+    figures.add("topk_one_user_of_100000_over_none", min(seconds[1]) / min(seconds[0]), "<=1.1")
 
 
 def large(given: argparse.Namespace, folder: Path) -> None:
