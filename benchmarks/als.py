@@ -14,6 +14,7 @@ import argparse
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,25 @@ class Bench:
         return vectors
 
 
+def parts(bench: Bench, rank: int, whole: float, loop: float) -> None:
+    """Say where the time of ours goes, each part by a run that ends there. whole, loop: seconds, measured before."""
+    rows = bench.spark.read.format("delta").load(bench.table)
+    spread = rows.select("user_id", "item_id", "confidence").repartition(2, "user_id")
+
+    def received(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        yield pa.record_batch([pa.array([sum(batch.num_rows for batch in batches)])], ["rows"])
+
+    def least(what: str, do: Callable[[], object]) -> float:
+        return min(timed(what, do) for _ in range(bench.given.repeats))
+
+    reading = least("reading and shuffle", lambda: spread.write.format("noop").mode("overwrite").save())
+    arriving = least("the same, into the workers", lambda: spread.mapInArrow(received, "rows long").collect())
+    say(
+        f"rank {rank}: reading and shuffle {reading:.1f} s, into the Python workers {arriving - reading:.1f} s, "
+        f"loop {loop:.1f} s, the rest {whole - loop - arriving:.1f} s (numbering ids, CSR, the ring, writing)"
+    )
+
+
 def run(bench: Bench, rank: int, figures: Figures) -> None:
     """One rank: ours and implicit in turn, the least of the repeats each; MLlib once."""
     given = bench.given
@@ -121,6 +141,7 @@ def run(bench: Bench, rank: int, figures: Figures) -> None:
     loop, their_loop = min(our_loops), min(their_loops)
     loss, their_loss = bench.loss("ours", rank), bench.loss("implicit", rank)
     say(f"rank {rank}: loop {loop:.1f} s, implicit's {their_loop:.1f} s; loss {loss:.6g}, implicit's {their_loss:.6g}")
+    parts(bench, rank, min(ours), loop)
     figures.add(f"als_rank{rank}_loop_against_implicit", loop / their_loop, "<=.6")
     figures.add(f"als_rank{rank}_loss_against_implicit", loss / their_loss, "<=1.0")
     figures.add(f"als_rank{rank}_delta_to_delta_against_implicit", min(ours) / min(theirs), "<=1.0")
