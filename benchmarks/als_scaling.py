@@ -20,7 +20,7 @@ from threading import Event, Thread
 from benchmarks.interactions import draw, write
 from benchmarks.top_k import processes, proportional
 from jobs.cluster import SparkCluster
-from lake.console import emit_table
+from lake.console import emit_table, say
 from lake.session import session
 from lake.settings import Settings
 from models.als import AlsParameters, fit_als
@@ -102,6 +102,7 @@ def main() -> int:
         for size in sizes:
             with tempfile.TemporaryDirectory(prefix="attune-scaling-") as folder:
                 found = measure(size, Path(folder))
+            say(f"{size}: {found.seconds:.3f} s an epoch, {found.memory / 2**20:.0f} MiB")
             rows.append([name, size.users, size.items, size.rank, size.workers, found.seconds, found.memory / 2**20])
             time.sleep(1)
     emit_table(
