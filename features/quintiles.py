@@ -12,17 +12,20 @@ from __future__ import annotations
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-SHARES = "array(0.2D, 0.4D, 0.6D, 0.8D)"
+QUINTILES = 5
 
 
-def boundaries(column: str) -> Column:
-    """Aggregate: array<double> of the four boundaries of a numeric column; null when it has no values."""
+def boundaries(column: str, parts: int = QUINTILES) -> Column:
+    """Aggregate: array<double> of the boundaries of a numeric column between so many parts, four between quintiles;
+    null when it has no values.
+    """
     if not column.isidentifier():
         raise ValueError(f"got {column!r}; allowed is a plain column name")
-    return F.expr(f"percentile_disc({SHARES}) WITHIN GROUP (ORDER BY CAST({column} AS DOUBLE))")
+    shares = ", ".join(f"{part / parts}D" for part in range(1, parts))
+    return F.expr(f"percentile_disc(array({shares})) WITHIN GROUP (ORDER BY CAST({column} AS DOUBLE))")
 
 
 def score(value: str, bounds: str) -> Column:
-    """int, 1 (the smallest values) to 5: where the value lies among the boundaries; null for a null value."""
+    """int, 1 (the smallest values) to 5 of quintiles: where the value lies among the boundaries; null for a null."""
     above = F.filter(F.col(bounds), lambda bound: F.col(value).cast("double") > bound)
     return F.when(F.col(value).isNotNull(), F.size(above) + 1)

@@ -7,25 +7,43 @@ from datetime import date, datetime
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from features.facts import facts, users
 from features.quintiles import boundaries, score
 from features.segments import GRID
-from features.tiles import MICROS, micros_of
+from features.tiles import MICROS
 
 # Score and the column it is the quintile of; the fewer days since the last purchase, the better.
 SCORES = {"r": "_recent", "f": "frequency", "m": "monetary"}
 
 
 def rfm(user_day: DataFrame, as_of: datetime | date) -> DataFrame:
-    """gold.rfm from the gold.user_day tiles of days strictly before as_of: one row a user with a purchase.
+    """gold.rfm from the gold.user_day tiles of days strictly before as_of: one row a user with a purchase."""
+    day = as_of.date() if isinstance(as_of, datetime) else as_of
+    return scored(users(facts(user_day.filter(F.col("event_date") < F.lit(day)))), day)
+
+
+def scored(users: DataFrame, as_of: date) -> DataFrame:
+    """gold.rfm of users as features.facts.users gives them, from days strictly before as_of: a row a user who bought.
 
     recency, tenure: days from the UTC day of the last, first purchase to as_of; yesterday is 1.
     monetary: money of purchases less matched returns, not below 0.
     Scores are quintiles among these users: see features/quintiles.py. Segments: see features/segments.py.
     """
-    users = purchasing(user_day, as_of).withColumn("_recent", -F.col("recency"))
-    bounds = users.agg(*(boundaries(column).alias(f"_{name}_bounds") for name, column in SCORES.items()))
+    day = F.lit(as_of)
+    bought = users.filter(F.col("last_purchase").isNotNull()).select(
+        "user_id",
+        "user_bucket",
+        day.alias("as_of"),
+        F.date_diff(day, "last_purchase").alias("recency"),
+        (-F.date_diff(day, "last_purchase")).alias("_recent"),
+        F.col("orders").alias("frequency"),
+        (F.greatest("net_micros", F.lit(0)) / MICROS).alias("monetary"),
+        F.date_diff(day, "first_purchase").alias("tenure"),
+        F.col("country"),
+    )
+    bounds = bought.agg(*(boundaries(column).alias(f"_{name}_bounds") for name, column in SCORES.items()))
     return (
-        users.crossJoin(F.broadcast(bounds))
+        bought.crossJoin(F.broadcast(bounds))
         .withColumns({name: score(column, f"_{name}_bounds") for name, column in SCORES.items()})
         .withColumn("segment", segment("r", "f", "m"))
         .select(
@@ -33,36 +51,6 @@ def rfm(user_day: DataFrame, as_of: datetime | date) -> DataFrame:
             "country",
         )
     )  # fmt: skip
-
-
-def purchasing(user_day: DataFrame, as_of: datetime | date) -> DataFrame:
-    """[user_id, user_bucket, as_of, recency, frequency, monetary, tenure, country] of users with a purchase."""
-    day = F.lit(as_of.date() if isinstance(as_of, datetime) else as_of)
-    bought = F.when(F.col("last_purchase_time").isNotNull(), F.col("event_date"))
-    net = micros_of("amount") - micros_of("amount_returned")
-    return (
-        user_day.filter(F.col("event_date") < day)
-        .groupBy("user_id")
-        .agg(
-            F.max("user_bucket").alias("user_bucket"),
-            F.max(bought).alias("_last"),
-            F.min(bought).alias("_first"),
-            F.sum("orders").alias("frequency"),
-            (F.greatest(net, F.lit(0)) / MICROS).alias("monetary"),
-            F.max(F.when(F.col("country").isNotNull(), F.struct("event_date", "country"))).alias("_country"),
-        )
-        .filter(F.col("_last").isNotNull())
-        .select(
-            "user_id",
-            "user_bucket",
-            day.alias("as_of"),
-            F.date_diff(day, "_last").alias("recency"),
-            "frequency",
-            "monetary",
-            F.date_diff(day, "_first").alias("tenure"),
-            F.col("_country.country").alias("country"),
-        )
-    )
 
 
 def segment(r: str, f: str, m: str) -> Column:

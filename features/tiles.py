@@ -58,7 +58,8 @@ def user_day(events: DataFrame) -> DataFrame:
 
     An order counts on the day of its first line among the events, so give the events of a day more than are
     kept: an order that spans midnight then counts once, whichever windows its days are computed in. Where a source
-    names no orders, the purchases of one session are one.
+    names no orders, the purchases of one session are one. A session that spans midnight is one of either day, and a
+    quick exit on a day that has one event of it.
     """
     return _days(_first_lines(_visits(_people(events))))
 
@@ -81,6 +82,7 @@ def _visits(people: DataFrame) -> DataFrame:
             micros_of("quantity", _is("purchase")).alias("units"),
             micros_of("amount", _is("purchase")).alias("amount"),
             micros_of("amount", _matched_return()).alias("amount_returned"),
+            F.coalesce(F.sum("dwell_ms"), F.lit(0)).alias("dwell_ms"),
             F.max(F.when(_is("purchase"), F.col("event_time"))).alias("last_purchase_time"),
             F.max("event_time").alias("last_time"),
         )
@@ -104,6 +106,8 @@ def _days(visits: DataFrame) -> DataFrame:
             F.max("user_bucket").alias("user_bucket"),
             F.sum("events").alias("events"),
             F.size(F.collect_set("session_id")).cast("long").alias("sessions"),
+            F.sort_array(F.collect_list(F.struct("session_id", "events"))).alias("_sessions"),
+            F.sum("dwell_ms").alias("dwell_ms"),
             F.size(F.collect_set("new_order")).cast("long").alias("orders"),
             *(_money(F.sum(name)).alias(name) for name in ("units", "amount", "amount_returned")),
             F.max("last_purchase_time").alias("last_purchase_time"),
@@ -113,8 +117,19 @@ def _days(visits: DataFrame) -> DataFrame:
             F.max(seen)["country"].alias("country"),
         )
         .withColumn("devices", _by_device(F.col("_devices")))
-        .drop("_devices")
+        .withColumn("quick_exits", _quick_exits(F.col("_sessions")))
+        .drop("_devices", "_sessions")
     )
+
+
+def sign_of(tiles: DataFrame) -> Column:
+    """What a tile counts as: its column sign, -1 for one that is taken back; 1 where tiles have none."""
+    return F.col("sign") if "sign" in tiles.columns else F.lit(1).alias("sign")
+
+
+def signed(*names: str) -> list[Column]:
+    """The columns by their names, each times the column sign."""
+    return [(F.col(name) * F.col("sign")).alias(name) for name in names]
 
 
 def _people(events: DataFrame) -> DataFrame:
@@ -145,6 +160,16 @@ def _parts() -> Column:
     """Aggregate: map daypart -> events, of the parts that have any."""
     parts = F.array(*(F.struct(F.lit(part), F.sum(part).cast("double").alias("count")) for part in DAYPARTS))
     return F.map_from_entries(F.filter(parts, lambda part: part["count"] > 0))
+
+
+def _quick_exits(visits: Column) -> Column:
+    """Sessions with one event, from an ordered array of (session_id, events). One of several visits has several."""
+
+    def quick(visit: Column, place: Column) -> Column:
+        beside = [F.get(visits, place + step)["session_id"].eqNullSafe(visit["session_id"]) for step in (-1, 1)]
+        return visit["session_id"].isNotNull() & (visit["events"] == 1) & ~beside[0] & ~beside[1]
+
+    return F.size(F.filter(visits, quick)).cast("long")
 
 
 def _by_device(visits: Column) -> Column:

@@ -71,6 +71,20 @@ def test_a_user_day_tells_when_on_what_and_where_the_user_was_active(spark: Spar
     assert day.amount == 0.0
 
 
+def test_a_quick_exit_is_a_session_with_one_event_on_the_day(spark: SparkSession) -> None:
+    visits = {
+        "alone": [{"dwell_ms": 400}], "twice": [{}, {}], "two devices": [{}, {"device": "tv"}],
+        "two orders": [{"order_id": "1"}, {"order_id": "2"}], "also alone": [{"order_id": "1", "dwell_ms": 100}],
+    }  # fmt: skip
+    rows = [row | {"session_id": session} for session, given in visits.items() for row in given]
+    midnight = {"event_time": at("2026-03-02", 0), "session_id": "twice"}
+    no_session = {"event_time": at("2026-03-02"), "session_id": None}
+    frame = events(spark, *({"event_time": at("2026-03-01", 23)} | row for row in rows), midnight, no_session)
+    days = by(conform(user_day(frame), USER_DAY), "event_date")
+    counts = {day: (row["sessions"], row["quick_exits"], row["dwell_ms"]) for day, row in days.items()}
+    assert counts == {FIRST: (5, 2, 500), SECOND: (1, 1, 0)}
+
+
 def test_an_order_counts_once_on_the_day_of_its_first_line(spark: SparkSession) -> None:
     frame = events(
         spark,
