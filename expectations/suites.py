@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame
 
-from expectations import affinity, events, recommendations, rfm
+from expectations import affinity, engagement, events, recommendations, rfm, value
 from expectations.promises import Promise
 from lake.errors import ContractError
 
@@ -47,7 +47,9 @@ SUITES: dict[str, Suite] = {
     for suite in (
         Suite("silver.events", events.SUITE),
         Suite("gold.rfm", rfm.SUITE),
+        Suite("gold.engagement", engagement.SUITE),
         Suite("gold.affinity", affinity.SUITE),
+        Suite("gold.value", value.SUITE),
         Suite("gold.recommendations", recommendations.SUITE, recommendations.with_checks),
         Suite("gold.fallbacks", recommendations.FALLBACKS_SUITE, recommendations.with_checks),
     )
