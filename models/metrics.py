@@ -1,4 +1,5 @@
-"""Ranking metrics per user, in Spark, never sampled; means with bootstrap intervals in models.bootstrap.
+"""Ranking metrics per user, never sampled, on arrays; models.per_user brings them to Spark, models.bootstrap takes
+means with intervals.
 
 For a user with the relevant set R (n items) and a list L, with h_i = 1 when the i-th item of L is in R:
 
@@ -7,58 +8,68 @@ For a user with the relevant set R (n items) and a list L, with h_i = 1 when the
     recall@k    = sum of h_i / min(k, n)     min, so that a perfect list scores 1 when n > k
     precision@k = sum of h_i / k             a short list is punished
     MAP@k       = sum over i <= k of h_i * precision@i / min(k, n)
+    MRR@k       = 1 / the first i <= k with h_i = 1, else 0               (Voorhees 1999)
     hit rate@k  = 1 when any h_i is 1
 
-A user without a list scores zero. Relevance is binary.
+A user without a list scores zero. Relevance is binary. What a list is worth beyond hits: models.beyond_accuracy.
 """
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import scipy.sparse as sp
-from pyspark.sql import Column, DataFrame
-from pyspark.sql import functions as F
 
 KS = (5, 10, 20)
 LONGEST = max(KS)
-NAMES = ("ndcg", "recall", "precision", "map", "hit_rate")
+ACCURACY = ("ndcg", "recall", "precision", "map", "mrr", "hit_rate")
+BEYOND = ("novelty", "diversity", "serendipity", "arp", "miscalibration")
+NAMES = (*ACCURACY, *BEYOND)
 SCOPES = ("all", "new")
+# Judged apart, for cold start: users without history, and items first wanted shortly before the window.
+STRANGERS, ARRIVALS = "strangers", "arrivals"
+# What is relevant, by scope: columns of what models.per_user is asked.
+RELEVANT = {"all": "relevant", "new": "relevant_new", STRANGERS: "relevant_strangers", ARRIVALS: "relevant_arrivals"}
+
+# What is measured of each user and model, and what is told of it: the ratio of two means takes the place of the last.
 VALUES = tuple(f"{name}@{k}" for k in KS for name in NAMES)
+PROFILE_POPULARITY = "profile_popularity"
+MEASURED = (*VALUES, PROFILE_POPULARITY)
+BIAS = "popularity_bias"
+TOLD_NAMES = (*NAMES, BIAS)
+TOLD = (*VALUES, *(f"{BIAS}@{k}" for k in KS))
 
-_DISCOUNTS = [1 / math.log2(position + 2) for position in range(LONGEST)]
-_IDEAL = [sum(_DISCOUNTS[: count + 1]) for count in range(LONGEST)]
 
+def accuracy(hits: np.ndarray, relevant: np.ndarray) -> np.ndarray:
+    """Metrics in the order of ACCURACY: float64 (users, len(KS), len(ACCURACY)).
 
-def per_user(lists: DataFrame, truth: DataFrame) -> DataFrame:
-    """Metrics of each user and model: user_id, model, scope, values (array of doubles in the order of VALUES).
-
-    lists: user_id, model, items, new_items: best first, LONGEST long or shorter; new_items leaves out what the
-    user had before. truth: as models.split.truth gives it. Scope "new" has only users with a new relevant item.
-    Every user of truth appears for every model of lists, with zeros when the model has no list for them.
+    hits: bool (users, LONGEST), false where a list is shorter. relevant: int (users,), the size of the relevant set,
+    at least one.
     """
-    models = lists.select("model").distinct()
-    wanted = truth.crossJoin(F.broadcast(models)).join(lists, ["user_id", "model"], "left")
-    scopes = F.array(
-        F.struct(F.lit("all").alias("scope"), F.col("items"), F.col("relevant")),
-        F.struct(
-            F.lit("new").alias("scope"), F.col("new_items").alias("items"), F.col("relevant_new").alias("relevant")
-        ),
-    )
-    rows = wanted.select("user_id", "model", F.inline(scopes)).where(F.size("relevant") > 0)
-    hits = F.transform(
-        F.slice(F.array_distinct(F.coalesce("items", F.array().cast("array<string>"))), 1, LONGEST),
-        lambda item: F.array_contains("relevant", item).cast("double"),
-    )
-    measured = rows.select("user_id", "model", "scope", F.size("relevant").alias("n"), hits.alias("hits"))
-    return measured.select(
-        "user_id", "model", "scope", F.array(*(value for k in KS for value in _at(k))).alias("values")
-    )
+    places = np.arange(1, LONGEST + 1)
+    gains = np.cumsum(hits / np.log2(places + 1), axis=1)
+    ideal = np.cumsum(1 / np.log2(places + 1))
+    found = np.cumsum(hits, axis=1)
+    precisions = np.cumsum(hits * found / places, axis=1)
+    first = np.where(hits.any(axis=1), hits.argmax(axis=1) + 1, np.inf)
+    values = np.empty((len(hits), len(KS), len(ACCURACY)))
+    for place, k in enumerate(KS):
+        reachable = np.minimum(relevant, k)
+        at = k - 1
+        values[:, place] = np.column_stack(
+            [
+                gains[:, at] / ideal[reachable - 1],
+                found[:, at] / reachable,
+                found[:, at] / k,
+                precisions[:, at] / reachable,
+                np.where(first <= k, 1 / first, 0.0),
+                found[:, at] > 0,
+            ]
+        )
+    return values
 
 
 def ndcg_of(best: np.ndarray, relevant: sp.csr_matrix) -> np.ndarray:
-    """nDCG@k of each user, without Spark: float64 (users,).
+    """nDCG@k of each user, of lists of any length: float64 (users,).
 
     best: int (users, k), best first, -1 for none. relevant: csr (users, items), each row with one item at least.
     """
@@ -67,50 +78,3 @@ def ndcg_of(best: np.ndarray, relevant: sp.csr_matrix) -> np.ndarray:
     hits = np.asarray(relevant[rows, np.maximum(best.ravel(), 0)]).reshape(best.shape).astype(bool) & (best >= 0)
     ideal = np.cumsum(discounts)[np.minimum(np.diff(relevant.indptr), best.shape[1]) - 1]
     return np.asarray((hits * discounts).sum(axis=1) / ideal)
-
-
-def coverage(lists: DataFrame, items: DataFrame) -> DataFrame:
-    """Catalogue coverage: model, scope, k, value: distinct items in the first k places of any list over all items.
-
-    items: DataFrame[item_id], the catalogue the lists were drawn from.
-    """
-    shown = lists.select(
-        "model",
-        F.inline(
-            F.array(
-                F.struct(F.lit("all").alias("scope"), F.col("items")),
-                F.struct(F.lit("new").alias("scope"), F.col("new_items").alias("items")),
-            )
-        ),
-    ).select("model", "scope", F.posexplode("items").alias("position", "item_id"))
-    best = shown.groupBy("model", "scope", "item_id").agg(F.min("position").alias("position"))
-    counts = best.groupBy("model", "scope").agg(
-        *(F.count(F.when(F.col("position") < k, 1)).cast("double").alias(str(k)) for k in KS)
-    )
-    total = items.select("item_id").distinct().agg(F.greatest(F.count(F.lit(1)), F.lit(1)).alias("total"))
-    values = F.array(*(F.struct(F.lit(k).alias("k"), (F.col(str(k)) / F.col("total")).alias("value")) for k in KS))
-    return counts.crossJoin(F.broadcast(total)).select("model", "scope", F.inline(values))
-
-
-def _at(k: int) -> list[Column]:
-    """The metrics at k, in the order of NAMES, from the columns hits and n."""
-    hits = F.slice("hits", 1, k)
-    reachable = F.least(F.col("n"), F.lit(k))
-    found = _total(hits)
-    discounts = F.lit(_DISCOUNTS)
-    gain = _total(F.transform(hits, lambda hit, position: hit * F.get(discounts, position)))
-    precisions = F.transform(
-        hits,
-        lambda hit, position: hit * _total(F.slice("hits", F.lit(1), position + 1)) / (position + 1),
-    )
-    return [
-        gain / F.get(F.lit(_IDEAL), reachable - 1),
-        found / reachable,
-        found / F.lit(float(k)),
-        _total(precisions) / reachable,
-        (found > 0).cast("double"),
-    ]
-
-
-def _total(values: Column) -> Column:
-    return F.aggregate(values, F.lit(0.0), lambda total, value: total + value)

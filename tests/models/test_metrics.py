@@ -1,4 +1,4 @@
-"""Ranking metrics against hand-computed values, and the bootstrap's laws."""
+"""Ranking metrics against hand-computed values and against ranx."""
 
 from __future__ import annotations
 
@@ -6,128 +6,70 @@ import math
 
 import numpy as np
 import pytest
-from pyspark.sql import DataFrame, SparkSession
 
-from lake.errors import ModelError
-from models.bootstrap import Replicates, replicate, weights
-from models.metrics import VALUES, coverage, per_user
+from models.metrics import ACCURACY, KS, LONGEST, accuracy
 
-D = [1 / math.log2(position + 2) for position in range(20)]
+D = [1 / math.log2(position + 2) for position in range(LONGEST)]
+NAMED = [f"{name}@{k}" for k in KS for name in ACCURACY]
 
 
-def _measure(spark: SparkSession, cases: dict[str, tuple[list[str] | None, list[str]]]) -> dict[str, dict[str, float]]:
-    """Metrics of scope all by case; the case's name is the user."""
-    rows = [(case, "m", items, items) for case, (items, _) in cases.items() if items is not None]
-    lists = spark.createDataFrame(
-        [*rows, ("someone else", "m", ["a"], ["a"])],
-        "user_id string, model string, items array<string>, new_items array<string>",
+def _measure(places: list[int], relevant: int) -> dict[str, float]:
+    """Metrics of one list with hits at these places, from 1."""
+    hits = np.isin(np.arange(1, LONGEST + 1), places)[None, :]
+    return dict(zip(NAMED, accuracy(hits, np.array([relevant])).ravel(), strict=True))
+
+
+def test_list_without_a_hit_scores_zero() -> None:
+    assert set(_measure([], 3).values()) == {0.0}
+
+
+def test_perfect_but_short_list_is_punished_by_precision_alone() -> None:
+    found = _measure([1, 2], 2)
+    assert found.pop("precision@5") == 2 / 5 and found.pop("precision@20") == 2 / 20
+    assert {name: value for name, value in found.items() if not name.startswith("precision")} == pytest.approx(
+        dict.fromkeys((name for name in NAMED if not name.startswith("precision")), 1.0)
     )
-    truth = spark.createDataFrame(
-        [(case, relevant, []) for case, (_, relevant) in cases.items()],
-        "user_id string, relevant array<string>, relevant_new array<string>",
-    )
-    found = per_user(lists, truth).collect()
-    return {row.user_id: dict(zip(VALUES, row["values"], strict=True)) for row in found}
 
 
-def test_metrics_of_hand_computed_lists(spark: SparkSession) -> None:
-    ten = [f"i{n}" for n in range(10)]
-    found = _measure(
-        spark,
-        {
-            "no list": (None, ["a"]),
-            "empty list": ([], ["a"]),
-            "perfect but short": (["a", "b"], ["a", "b"]),
-            "hit at second place": (["x", "a", "y"], ["a", "b"]),
-            "more relevant than k": (ten, [*ten, "j", "k"]),
-            "the same item twice": (["a", "a"], ["a", "b"]),
-        },
-    )
-    for case in ("no list", "empty list"):
-        assert set(found[case].values()) == {0.0}
-    short = found["perfect but short"]
-    assert short["ndcg@5"] == short["recall@5"] == short["map@5"] == short["hit_rate@5"] == pytest.approx(1.0)
-    assert short["precision@5"] == pytest.approx(2 / 5) and short["precision@20"] == pytest.approx(2 / 20)
-    second = found["hit at second place"]
-    assert second["ndcg@10"] == pytest.approx(D[1] / (D[0] + D[1]))
-    assert second["recall@10"] == pytest.approx(1 / 2) and second["map@10"] == pytest.approx((1 / 2) / 2)
-    many = found["more relevant than k"]
+def test_hit_at_second_place() -> None:
+    found = _measure([2], 2)
+    assert found["ndcg@10"] == pytest.approx(D[1] / (D[0] + D[1]))
+    assert found["recall@10"] == pytest.approx(1 / 2) and found["map@10"] == pytest.approx((1 / 2) / 2)
+    assert found["mrr@5"] == 1 / 2 and found["hit_rate@5"] == 1
+
+
+def test_hit_beyond_k_does_not_count() -> None:
+    found = _measure([7], 1)
+    assert {name for name, value in found.items() if value == 0} == {name for name in NAMED if name.endswith("@5")}
+    assert found["mrr@10"] == pytest.approx(1 / 7)
+
+
+def test_more_relevant_items_than_places_can_be_answered_perfectly() -> None:
+    many = _measure(list(range(1, 11)), 12)
     assert many["ndcg@10"] == many["recall@10"] == many["precision@10"] == many["map@10"] == pytest.approx(1.0)
     assert many["recall@20"] == pytest.approx(10 / 12)
-    assert found["the same item twice"]["recall@5"] == pytest.approx(1 / 2)
 
 
-def test_new_scope_asks_only_users_with_something_new_and_uses_the_new_list(spark: SparkSession) -> None:
-    lists = spark.createDataFrame(
-        [("u", "m", ["old", "new"], ["new"]), ("v", "m", ["old"], [])],
-        "user_id string, model string, items array<string>, new_items array<string>",
+@pytest.mark.filterwarnings("ignore")
+def test_metrics_are_those_of_ranx_on_random_lists() -> None:
+    from ranx import Qrels, Run, evaluate
+
+    random = np.random.default_rng(7)
+    lists = [random.permutation(60)[: random.integers(1, LONGEST + 1)] for _ in range(300)]
+    wanted = [random.permutation(60)[: random.integers(1, 31)] for _ in lists]
+    hits = np.zeros((len(lists), LONGEST), dtype=bool)
+    for user, best in enumerate(lists):
+        hits[user, : len(best)] = np.isin(best, wanted[user])
+    sizes = np.array([len(items) for items in wanted])
+    ours = dict(zip(NAMED, accuracy(hits, sizes).reshape(len(lists), -1).T, strict=True))
+    truth = Qrels({f"{user:03d}": {str(item): 1 for item in items} for user, items in enumerate(wanted)})
+    run = Run(
+        {f"{user:03d}": {str(item): 1 / (1 + n) for n, item in enumerate(best)} for user, best in enumerate(lists)}
     )
-    truth = spark.createDataFrame(
-        [("u", ["old", "new"], ["new"]), ("v", ["old"], [])],
-        "user_id string, relevant array<string>, relevant_new array<string>",
-    )
-    found = {(row.user_id, row.scope): row["values"][0] for row in per_user(lists, truth).collect()}
-    assert found == {("u", "all"): 1.0, ("u", "new"): 1.0, ("v", "all"): 1.0}
-
-
-def test_coverage_counts_distinct_items_within_k(spark: SparkSession) -> None:
-    lists = spark.createDataFrame(
-        [("u", "m", list("abcdef"), ["a"]), ("v", "m", ["a"], ["a"])],
-        "user_id string, model string, items array<string>, new_items array<string>",
-    )
-    items = spark.createDataFrame([(name,) for name in "abcdefgh"], "item_id string")
-    found = {(row.scope, row.k): row.value for row in coverage(lists, items).collect()}
-    assert found[("all", 5)] == 5 / 8 and found[("all", 10)] == 6 / 8 and found[("new", 20)] == 1 / 8
-
-
-def _values(spark: SparkSession, by_model: dict[str, np.ndarray]) -> DataFrame:
-    rows = [
-        (f"u{user}", model, scope, [float(value)] * len(VALUES))
-        for model, values in by_model.items()
-        for user, value in enumerate(values)
-        for scope in ("all", "new")
-    ]
-    return spark.createDataFrame(rows, "user_id string, model string, scope string, values array<double>")
-
-
-def _resampled(spark: SparkSession, by_model: dict[str, np.ndarray], partitions: int = 2) -> Replicates:
-    return replicate(_values(spark, by_model).repartition(partitions), tuple(by_model))
-
-
-def test_bootstrap_gives_the_mean_and_an_interval_like_the_normal_one(spark: SparkSession) -> None:
-    values = np.random.default_rng(1).random(400)
-    found = _resampled(spark, {"m": values})
-    estimate = found.estimate("m", "all", "ndcg@10")
-    error = values.std() / math.sqrt(len(values))
-    assert estimate.value == pytest.approx(values.mean())
-    assert estimate.low == pytest.approx(values.mean() - 1.96 * error, abs=0.4 * error)
-    assert estimate.high == pytest.approx(values.mean() + 1.96 * error, abs=0.4 * error)
-    assert found.users == {"all": 400, "new": 400}
-
-
-def test_paired_difference_sees_what_single_intervals_hide(spark: SparkSession) -> None:
-    worse = np.random.default_rng(2).random(100)
-    found = _resampled(spark, {"better": worse + 0.01, "worse": worse})
-    assert found.estimate("better", "all", "map@5").low < found.estimate("worse", "all", "map@5").high
-    difference = found.difference("better", "worse", "all", "map@5")
-    assert difference.low == pytest.approx(0.01) and difference.high == pytest.approx(0.01)
-
-
-def test_bootstrap_repeats_itself_however_users_are_partitioned(spark: SparkSession) -> None:
-    values = {"m": np.linspace(0, 1, 30)}
-    one, other = _resampled(spark, values, 1), _resampled(spark, values, 3)
-    np.testing.assert_allclose(one.means["all"], other.means["all"])
-
-
-def test_a_user_whom_a_model_lacks_counts_as_zero(spark: SparkSession) -> None:
-    frame = _values(spark, {"full": np.ones(4)}).union(_values(spark, {"half": np.ones(2)}))
-    found = replicate(frame, ("full", "half"))
-    assert found.estimate("half", "all", "ndcg@5").value == pytest.approx(0.5)
-    with pytest.raises(ModelError, match="models: "):
-        found.estimate("other", "all", "ndcg@5")
-
-
-def test_weights_are_poisson_with_mean_one() -> None:
-    drawn = weights(np.arange(2000, dtype=np.int64) * 7919, 100)
-    assert drawn.mean() == pytest.approx(1, abs=0.01) and drawn.var() == pytest.approx(1, abs=0.02)
-    assert np.mean(drawn == 0) == pytest.approx(math.exp(-1), abs=0.005)
+    theirs = evaluate(truth, run, NAMED, return_mean=False, threads=1)
+    for k in KS:
+        # ranx divides recall and MAP by all relevant items, also by those for which a list of k has no room.
+        for name in ("recall", "map"):
+            theirs[f"{name}@{k}"] = theirs[f"{name}@{k}"] * sizes / np.minimum(sizes, k)
+    for name in NAMED:
+        np.testing.assert_allclose(ours[name], theirs[name], rtol=0, atol=1e-9, err_msg=name)
