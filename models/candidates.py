@@ -94,16 +94,18 @@ def _block(batch: pa.RecordBatch, names: pa.Array, scorers: list[Scorer]) -> pa.
     return pa.RecordBatch.from_arrays(arrays, names=fields)
 
 
-def _users(batch: pa.RecordBatch, items: int) -> tuple[UserBlock, Pairs]:
-    """The block, and the pairs that repurchase nominates."""
-    profile = batch.column("profile")
-    bounds = bounds_of(profile)
-    entries = profile.flatten()
+def profile_matrix(profiles: pa.ListArray, items: int) -> sp.csr_matrix:
+    """The column `profile` as csr of shape (users, items), columns sorted."""
+    entries = profiles.flatten()
     item = entries.field("item").to_numpy(zero_copy_only=False).astype(np.int32)
     weight = entries.field("weight").to_numpy(zero_copy_only=False).astype(np.float32)
-    matrix = sp.csr_matrix((np.maximum(weight, LEAST_WEIGHT), item, bounds), shape=(batch.num_rows, items))
-    block = UserBlock(vectors_of(batch.column("vector")), matrix)
-    chosen = entries.field("own").to_numpy(zero_copy_only=False).astype(bool)
+    return sp.csr_matrix((np.maximum(weight, LEAST_WEIGHT), item, bounds_of(profiles)), shape=(len(profiles), items))
+
+
+def _users(batch: pa.RecordBatch, items: int) -> tuple[UserBlock, Pairs]:
+    """The block, and the pairs that repurchase nominates."""
+    block = UserBlock(vectors_of(batch.column("vector")), profile_matrix(batch.column("profile"), items))
+    chosen = batch.column("profile").flatten().field("own").to_numpy(zero_copy_only=False).astype(bool)
     rows, columns = block.had
     return block, (rows[chosen], columns[chosen])
 

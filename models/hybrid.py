@@ -9,22 +9,28 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from models.als import AlsParameters, Factors, fit_als, item_matrix
 from models.als_files import Folder
+from models.because import because
 from models.candidates import Catalogue, candidates, catalogue, profiles
 from models.content import content
 from models.interactions import Confidence, confidences
+from models.linear import LinearParameters, fit_item_weights
+from models.metrics import LONGEST
 from models.popularity import counts_of, popularity
 from models.ranker import RankerParameters
 from models.ranking_features import Facts, feature_names, pairs, ranking_features
 from models.repurchase import repurchase
-from models.scorers import ContentScorer, FactorScorer, PopularityScorer, Scorer
+from models.scorers import ContentScorer, FactorScorer, LinearScorer, PopularityScorer, Scorer
 
 # What nominates candidates, and what the hybrid has to beat.
-SOURCES = ("repurchase", "als", "popularity")
+SOURCES = ("repurchase", "als", "neighbours", "next", "popularity")
+# What gives every candidate a score, in the order of the ranker's features.
+SCORERS = ("als", "neighbours", "next", "popularity", "content")
+FEATURES = feature_names(SCORERS)
 # Epochs of ALS when it starts from last night's vectors.
 WARM_EPOCHS = 4
 
@@ -33,15 +39,17 @@ WARM_EPOCHS = 4
 class Parameters:
     """Of the hybrid. own: items a user bought before that become candidates. take: best new items of each scorer
     that become candidates. half_life: days after which a purchase counts half in a user's profile. confidence: what
-    ALS takes from the events.
+    ALS takes from the events. diversity: of the final list, 0 to 1; see models.diversity.
     """
 
     als: AlsParameters = field(default_factory=AlsParameters)
     confidence: Confidence = field(default_factory=Confidence)
+    linear: LinearParameters = field(default_factory=LinearParameters)
     ranker: RankerParameters = field(default_factory=RankerParameters)
     own: int = 100
     take: int = 50
     half_life: float = 180.0
+    diversity: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -74,9 +82,18 @@ def fit_sources(
     said = confidences(tiles, as_of, parameters.confidence).join(numbered.frame, "item_id", "left_semi")
     als = parameters.als if start is None else replace(parameters.als, epochs=min(WARM_EPOCHS, parameters.als.epochs))
     factors = fit_als(said, als, folder, start=start, progress=progress)
+    linear, take = parameters.linear, parameters.take
+    weights = fit_item_weights(tiles, popular, numbered, as_of, linear)
+    powers = [parameters.half_life / days for days in (linear.neighbours_half_life, linear.next_half_life)]
     scorers: list[Scorer] = [
-        FactorScorer("als", parameters.take, item_matrix(factors, numbered.ids)),
-        PopularityScorer("popularity", parameters.take, counts_of(popular, numbered.ids)),
+        FactorScorer("als", take, item_matrix(factors, numbered.ids)),
+        *(
+            LinearScorer(name, take, weights.items, of_items, weights.rest, of_rest, power)
+            for name, (of_items, of_rest), power in zip(
+                ("neighbours", "next"), (weights.neighbours, weights.next), powers, strict=True
+            )
+        ),
+        PopularityScorer("popularity", take, counts_of(popular, numbered.ids)),
         ContentScorer("content", content(items, numbered)),
     ]
     held = (history, popular, factors.users)
@@ -90,17 +107,36 @@ def candidate_features(sources: Sources, users: DataFrame, parameters: Parameter
     """
     asked = users.select("user_id").distinct()
     own = repurchase(sources.facts.pairs.join(asked, "user_id", "left_semi"), sources.popular)
-    weight = F.pow(F.lit(0.5), F.col("x_idle") / parameters.half_life)
     nominated = F.col("repurchase_rank") <= parameters.own
-    profile = profiles(own.withColumn("weight", weight).withColumn("own", nominated), sources.catalogue)
+    profile = profiles(own.withColumns({"weight": _weight(parameters), "own": nominated}), sources.catalogue)
     block = profile.join(sources.factors.users, "user_id", "left")
     found = candidates(block, sources.catalogue, sources.scorers)
-    return ranking_features(found, own, sources.facts, tuple(scorer.name for scorer in sources.scorers))
+    return ranking_features(found, own, sources.facts, SCORERS)
 
 
-def features(sources: Sources) -> tuple[str, ...]:
-    """The ranker's features, in order."""
-    return feature_names(tuple(scorer.name for scorer in sources.scorers))
+def explained(sources: Sources, lists: DataFrame, nameable: DataFrame, parameters: Parameters) -> DataFrame:
+    """The lists with the column because: of rows whose source is a linear model, the id of the user's own item that
+    speaks most for the item. lists: user_id, item_id, source, ... nameable: those of facts.pairs that may be named.
+    """
+    own = nameable.withColumns({"weight": _weight(parameters), "own": F.lit(False)})
+    linear = [scorer for scorer in sources.scorers if isinstance(scorer, LinearScorer)]
+    return because(lists, profiles(own, sources.catalogue), sources.catalogue, linear)
+
+
+def _weight(parameters: Parameters) -> Column:
+    """How much an item still counts in a user's profile."""
+    return F.pow(F.lit(0.5), F.col("x_idle") / parameters.half_life)
+
+
+def nominated(parameters: Parameters) -> dict[str, Column]:
+    """By source, whether it nominates a candidate with features; and of their union, by the name "union"."""
+    own, seen = F.col("repurchase_rank") <= parameters.own, F.col("seen") > 0
+    found = {
+        name: F.col(f"{name}_rank") <= F.when(seen, LONGEST).otherwise(parameters.take)
+        for name in SOURCES
+        if name != "repurchase"
+    }
+    return {"repurchase": own, **found, "union": F.lit(True)}
 
 
 def release(sources: Sources) -> None:

@@ -59,6 +59,11 @@ def between(events: DataFrame, start: datetime, end: datetime) -> DataFrame:
     return events.where((F.col("event_time") >= F.lit(start)) & (F.col("event_time") < F.lit(end)))
 
 
+def labels(positives: DataFrame) -> DataFrame:
+    """user_id, item_id, label (1.0): one row a user and item that was wanted."""
+    return positives.select("user_id", "item_id").distinct().withColumn("label", F.lit(1.0))
+
+
 def strength() -> Column:
     """On user-item-day tiles: how many positives the day holds. Never null."""
     parts = (F.col("purchases"), F.col("likes"), _good_ratings())

@@ -7,30 +7,37 @@ from pyspark.sql import functions as F
 
 from models.metrics import LONGEST
 
+# The column of a model's list by scope: "new" leaves out what the user had before.
+LISTS = {"all": "items", "new": "new_items"}
+
 
 def model_lists(scored: DataFrame, models: tuple[str, ...], length: int = LONGEST) -> DataFrame:
-    """The best items of each user by each model: user_id, model, items, new_items (arrays of item_id).
+    """The best items of each user by each model: user_id, <model>_items, <model>_new_items (arrays of item_id).
 
     scored: user_id, item_id, seen (0 or 1) and <model>_score of every model; null: not the model's candidate.
     Ties go to the smaller item_id. One shuffle for all models.
     """
-    lists = scored.groupBy("user_id").agg(
+    conditions = {"all": F.lit(True), "new": F.col("seen") == 0}
+    return scored.groupBy("user_id").agg(
         *(
             _best(F.when(condition & F.col(f"{model}_score").isNotNull(), _entry(f"{model}_score")), length).alias(
-                f"{model}_{name}"
+                f"{model}_{LISTS[scope]}"
             )
             for model in models
-            for name, condition in (("items", F.lit(True)), ("new_items", F.col("seen") == 0))
+            for scope, condition in conditions.items()
         )
     )
+
+
+def by_model(lists: DataFrame, models: tuple[str, ...]) -> DataFrame:
+    """Lists as model_lists gives them, one row a user, model and scope: user_id, model, scope, items."""
     rows = F.array(
         *(
             F.struct(
-                F.lit(model).alias("model"),
-                F.col(f"{model}_items").alias("items"),
-                F.col(f"{model}_new_items").alias("new_items"),
+                F.lit(model).alias("model"), F.lit(scope).alias("scope"), F.col(f"{model}_{column}").alias("items")
             )
             for model in models
+            for scope, column in LISTS.items()
         )
     )
     return lists.select("user_id", F.inline(rows))

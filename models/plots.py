@@ -1,4 +1,4 @@
-"""Plots of a training, drawn from counts and means."""
+"""Plots of a training and of benchmarks, drawn from counts and means."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from models.bootstrap import Replicates
+from models.reliability import Reliability
 
 matplotlib.use("Agg")
 
@@ -75,4 +76,58 @@ def score_distributions(histograms: Mapping[str, Mapping[str, Sequence[int]]], e
         axes.set_xlabel("score")
         axes.legend()
     panels[0].set_ylabel("share of candidates")
+    return figure
+
+
+def reliability_diagram(found: Mapping[str, Reliability]) -> Figure:
+    """Observed share against mean foretold probability, a point a bin, and below how many pairs of each were wanted.
+    found: by scope.
+
+    After Niculescu-Mizil & Caruana 2005, on logarithmic axes: most candidates are hardly ever wanted.
+    """
+    figure = Figure(figsize=(7, 7), layout="constrained")
+    axes, counts = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
+    every = [bin for told in found.values() for bin in told.bins]
+    # Linear below the least that is not nothing, so that nothing has its place too.
+    least = min((value for bin in every for value in (bin.foretold, bin.observed) if value > 0), default=0.1)
+    for scaled in (axes.set_xscale, axes.set_yscale):
+        scaled("symlog", linthresh=least)
+    perfect = [0, *np.geomspace(least, 1, 50)]
+    axes.plot(perfect, perfect, color="grey", linewidth=1, label="as foretold")
+    for scope, told in found.items():
+        foretold = [bin.foretold for bin in told.bins]
+        errors = np.array([[bin.observed - bin.low, bin.high - bin.observed] for bin in told.bins]).T
+        axes.errorbar(
+            foretold, [bin.observed for bin in told.bins], yerr=np.maximum(errors, 0), fmt="o", capsize=3,
+            color=COLOURS[scope], label=f"{scope} candidates, 95 % interval; calibration error {told.ece:.4f}",
+        )  # fmt: skip
+        axes.axhline(told.observed, color=COLOURS[scope], linestyle=":", label=f"of all of them {told.observed:.2%}")
+        counts.plot(foretold, [bin.pairs for bin in told.bins], ":", color=COLOURS[scope], label=f"{scope} candidates")
+        counts.plot(foretold, [bin.wanted for bin in told.bins], "-o", color=COLOURS[scope], label="of them wanted")
+        axes.set_ylabel(f"share that was wanted within {told.days:.0f} days")
+    axes.legend()
+    counts.set_yscale("symlog")
+    counts.set_ylim(bottom=0)
+    counts.set_ylabel("pairs in a bin")
+    counts.set_xlabel("mean foretold probability")
+    counts.legend()
+    return figure
+
+
+def holdout_by_frequency(expected: Sequence[float], actual: Sequence[float], title: str) -> Figure:
+    """Mean purchases of a holdout period, expected and actual, by purchases after the first before it: 0, 1, ...
+
+    The last of both stands for so many or more. After the
+    plot of conditional expectations in Fader, Hardie & Lee, Marketing Science 24(2), 2005.
+    """
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.subplots()
+    places = range(len(expected))
+    axes.plot(places, actual, "-o", color=COLOURS["all"], label="actual")
+    axes.plot(places, expected, "--s", color=COLOURS["new"], label="expected")
+    axes.set_xticks(places, [*(str(count) for count in places[:-1]), f"{places[-1]}+"])
+    axes.set_xlabel("purchases after the first, before the holdout")
+    axes.set_ylabel("purchases in the holdout, mean")
+    axes.set_title(title)
+    axes.legend()
     return figure

@@ -44,9 +44,11 @@ def personal_users(users: DataFrame, profiles: DataFrame, refusing: DataFrame) -
     return kept.join(impersonal, "user_id", "left_anti")
 
 
-def best(rows: DataFrame, by: tuple[str, ...], length: int) -> DataFrame:
-    """The first `length` rows of each list by score, with rank from 1 and propensity. Ties go to the smaller id."""
-    order = Window.partitionBy(*by).orderBy(F.desc("score"), "item_id")
+def best(rows: DataFrame, by: tuple[str, ...], length: int, order_by: str = "score") -> DataFrame:
+    """The first `length` rows of each list, highest order_by first, with rank from 1 and propensity. Ties go to the
+    higher score, then to the smaller id.
+    """
+    order = Window.partitionBy(*by).orderBy(F.desc(order_by), F.desc("score"), "item_id")
     ranked = rows.withColumn("rank", F.row_number().over(order)).where(F.col("rank") <= length)
     return ranked.withColumn("propensity", F.lit(CERTAIN))
 

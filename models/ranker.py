@@ -18,6 +18,8 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from lake.errors import ModelError
+from models.calibration import Calibration, from_dict
+from models.interactions import labels
 
 FORMAT = "attune-ranker/1"
 # Of a hundred. This halves the training; what it costs is in docs/decisions/ranker.md.
@@ -46,14 +48,17 @@ class RankerParameters:
 
 @dataclass(frozen=True)
 class Ranker:
-    """booster: XGBoost's JSON. features: column names in the order of training."""
+    """booster: XGBoost's JSON. features: column names in the order of training. calibration: of its scores."""
 
     booster: str
     features: tuple[str, ...]
+    calibration: Calibration | None = None
 
     def to_json(self) -> str:
         """The ranker as one JSON text."""
-        return json.dumps({"format": FORMAT, "features": self.features, "booster": json.loads(self.booster)})
+        known = {"calibration": asdict(self.calibration)} if self.calibration else {}
+        kept = {"format": FORMAT, "features": self.features, **known}
+        return json.dumps(kept | {"booster": json.loads(self.booster)})
 
 
 def from_json(text: str) -> Ranker:
@@ -62,42 +67,46 @@ def from_json(text: str) -> Ranker:
         found = json.loads(text)
         if found.get("format") != FORMAT:
             raise ModelError(f"the ranker's format is {found.get('format')!r}; this code reads {FORMAT!r}: train again")
-        return Ranker(json.dumps(found["booster"]), tuple(str(name) for name in found["features"]))
-    except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+        # Rankers of before there was calibration have none.
+        known = found.get("calibration")
+        calibration = None if known is None else from_dict(known)
+        return Ranker(json.dumps(found["booster"]), tuple(str(name) for name in found["features"]), calibration)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelError(f"the ranker is not a JSON text of the format {FORMAT!r}: {error}; train again") from None
 
 
 def training_rows(features: DataFrame, wanted: DataFrame, window: int, kept: int = KEPT_NEGATIVES) -> DataFrame:
-    """Features with label (1 wanted, 0 not) and query, for fit_ranker.
+    """Features with label (1 wanted, 0 not), query, scope and taught, for fit_ranker and calibration.
 
     wanted: DataFrame[user_id, item_id], positives of the window after the features' instant. window: its number.
-    Each user asks twice: once over all candidates, and once over the new ones only, as a user's own items are so
-    much likelier that within one query new items would hardly be compared with each other. A query of which
-    nothing was wanted teaches nothing and is left out. Of what was not wanted `kept` in a hundred stay, chosen by
-    the pair alone.
+    Each user asks twice: once over all candidates (scope 0), and once over the new ones only (scope 1), as a user's
+    own items are so much likelier that within one query new items would hardly be compared with each other. A query of
+    which nothing was wanted teaches nothing: the rankers leave it out (taught is false), and only scope 0 is kept of
+    it, as a probability must know of those who wanted none of their candidates. Of what was not wanted `kept` in a
+    hundred stay, chosen by the pair alone.
     """
-    labels = wanted.select("user_id", "item_id").distinct().withColumn("label", F.lit(1.0))
     thinned = F.pmod(F.xxhash64("user_id", "item_id", F.lit(window)), F.lit(100)) < kept
     scopes = F.explode(F.when(F.col("seen") == 0, F.array(F.lit(0), F.lit(1))).otherwise(F.array(F.lit(0))))
     asked = (
-        features.join(labels, ["user_id", "item_id"], "left")
+        features.join(labels(wanted), ["user_id", "item_id"], "left")
         .withColumn("label", F.coalesce("label", F.lit(0.0)))
         .where((F.col("label") > 0) | thinned)
         .withColumn("scope", scopes)
-        .withColumn("taught", F.max("label").over(Window.partitionBy("user_id", "scope")))
+        .withColumn("taught", F.max("label").over(Window.partitionBy("user_id", "scope")) > 0)
     )
     # XGBoost keeps 32 bits of a query's number. Two users who fall on the same one are compared, to little harm.
     query = F.shiftrightunsigned(F.xxhash64("user_id", F.lit(window), "scope"), 33)
-    return asked.where("taught > 0").withColumn("query", query).drop("scope", "taught")
+    return asked.where("taught OR scope = 0").withColumn("query", query)
 
 
 def fit_ranker(rows: DataFrame, features: tuple[str, ...], parameters: RankerParameters, workers: int) -> Ranker:
-    """Fit on rows of training_rows. workers: Spark tasks that train together; each needs a free core.
+    """Fit on the rows of training_rows that teach. workers: Spark tasks that train together; each needs a free core.
 
     Raises ModelError when no user teaches anything.
     """
     from xgboost.spark import SparkXGBRanker
 
+    rows = rows.where("taught")
     queries = rows.select("query").distinct().count()
     if not queries:
         raise ModelError(

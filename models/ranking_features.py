@@ -16,16 +16,22 @@ from pyspark.sql import functions as F
 from features.affinity import item_keys
 from models.interactions import strength
 
-ITEM = ("i_users7", "i_users30", "i_users90", "i_first30", "i_age", "i_idle", "i_price", "i_repeat")
-PAIR = (
-    "x_units", "x_amount", "x_idle", "x_recent90", "x_recent180", "x_recent_rank", "x_due", "x_share",
+ITEM = (
+    "i_users7", "i_users14", "i_users30", "i_users90", "i_trend7", "i_trend30", "i_first30", "i_age", "i_idle",
+    "i_price", "i_repeat", "i_gap",
 )  # fmt: skip
-PAIRWISE = tuple(name for name in PAIR if name != "x_share")
+# Those of a row of `pairs` and its user's others, and those that need more.
+PAIRWISE = (
+    "x_units", "x_amount", "x_idle", "x_recent30", "x_recent90", "x_recent180", "x_recent_rank", "x_due",
+)  # fmt: skip
+PAIR = (*PAIRWISE, "x_share", "x_due_again", "x_since")
 USER = ("u_items", "u_basket", "u_explores", "u_price", "u_recency", "u_frequency", "u_monetary", "u_r", "u_f", "u_m")
 BOTH = ("seen", "repurchase_score", "repurchase_rank", "b_price_gap", "b_category", "b_brand", "b_price_band")
 
 # Nine repeats of ten users say more than one of one: shares are drawn to the overall share by this many users.
 PRIOR_USERS = 10.0
+# The time between two wants is drawn to that of all items by this many gaps, and a person's own to the item's.
+PRIOR_GAPS, PRIOR_OWN_GAPS = 20.0, 3.0
 
 
 @dataclass(frozen=True)
@@ -72,7 +78,7 @@ def pairs(tiles: DataFrame, as_of: datetime) -> DataFrame:
         F.sum(F.coalesce("amount", F.lit(0.0))).alias("x_amount"),
         F.min("age").alias("x_idle"),
         F.max("age").alias("x_age"),
-        *(F.sum(F.pow(F.lit(0.5), F.col("age") / days)).alias(f"x_recent{days}") for days in (90, 180)),
+        *(F.sum(F.pow(F.lit(0.5), F.col("age") / days)).alias(f"x_recent{days}") for days in (30, 90, 180)),
         F.max("last_time").alias("last_time"),
         F.count_if(bought).alias("bought"),
         F.max(F.when(bought, F.col("event_date"))).alias("last_bought"),
@@ -86,29 +92,48 @@ def pairs(tiles: DataFrame, as_of: datetime) -> DataFrame:
 
 def item_features(pairs: DataFrame) -> DataFrame:
     """item_id and the ITEM features. i_first30: users who wanted it for the first time in the last 30 days;
-    i_repeat: share of its users who came back, drawn to the overall share.
+    i_trend<days>: log of how its users of the last days compare with a longer time's; i_repeat: share of its users who
+    came back; i_gap: days between two wants of a user. Both are drawn to what they are over all items; without a single
+    second want i_gap is null.
     """
-    prior = pairs.agg(F.avg(F.when(F.col("days") > 1, 1.0).otherwise(0.0)).alias("prior"))
+    span, again = F.col("x_age") - F.col("x_idle"), F.col("days") - 1
+    prior = pairs.agg(
+        F.avg(F.when(F.col("days") > 1, 1.0).otherwise(0.0)).alias("prior"),
+        F.try_divide(F.sum(span), F.sum(again)).alias("prior_gap"),
+    )
 
     def users(condition: Column) -> Column:
         return F.count(F.when(condition, 1)).cast("double")
 
     counted = pairs.groupBy("item_id").agg(
-        *(users(F.col("x_idle") <= days).alias(f"i_users{days}") for days in (7, 30, 90)),
+        *(users(F.col("x_idle") <= days).alias(f"i_users{days}") for days in (7, 14, 30, 90)),
         F.count(F.lit(1)).cast("double").alias("users"),
         users(F.col("x_age") <= 30).alias("i_first30"),
         F.max("x_age").alias("i_age"),
         F.min("x_idle").alias("i_idle"),
         F.log(F.percentile("price", F.lit(0.5))).alias("i_price"),
         users(F.col("days") > 1).alias("again"),
+        F.sum(span).alias("span"),
+        F.sum(again).alias("gaps"),
     )
-    repeat = (F.col("again") + PRIOR_USERS * F.col("prior")) / (F.col("users") + PRIOR_USERS)
-    return counted.crossJoin(F.broadcast(prior)).withColumn("i_repeat", repeat).select("item_id", *ITEM)
+    shares = {
+        "i_repeat": (F.col("again") + PRIOR_USERS * F.col("prior")) / (F.col("users") + PRIOR_USERS),
+        "i_gap": (F.col("span") + PRIOR_GAPS * F.col("prior_gap")) / (F.col("gaps") + PRIOR_GAPS),
+        "i_trend7": _trend(7, 30),
+        "i_trend30": _trend(30, 90),
+    }
+    return counted.crossJoin(F.broadcast(prior)).withColumns(shares).select("item_id", *ITEM)
+
+
+def _trend(short: int, long: int) -> Column:
+    """Log of the users a day of the short time over those of the long one, drawn to 0 by one user in the short one."""
+    ratio = long / short
+    return F.log((F.col(f"i_users{short}") + 1) * ratio / (F.col(f"i_users{long}") + ratio))
 
 
 def user_features(pairs: DataFrame, rfm: DataFrame) -> DataFrame:
-    """user_id and the USER features. u_explores: share of the user's item-days that were a first. Users of pairs
-    without RFM (they rate, but do not buy) have nulls there.
+    """user_id, u_idle (days since the last want) and the USER features. u_explores: share of the user's item-days that
+    were a first. Users of pairs without RFM (they rate, but do not buy) have nulls there.
     """
     priced = F.log("price")
     own = pairs.groupBy("user_id").agg(
@@ -116,6 +141,7 @@ def user_features(pairs: DataFrame, rfm: DataFrame) -> DataFrame:
         F.sum("days").alias("u_days"),
         F.try_divide(F.count(F.lit(1)), F.sum("days")).alias("u_explores"),
         F.avg(priced).alias("u_price"),
+        F.min("x_idle").alias("u_idle"),
     )
     known = rfm.select(
         "user_id",
@@ -127,7 +153,7 @@ def user_features(pairs: DataFrame, rfm: DataFrame) -> DataFrame:
     return (
         own.join(known, "user_id", "left")
         .withColumn("u_basket", F.try_divide("u_days", "u_frequency"))
-        .select("user_id", *USER)
+        .select("user_id", "u_idle", *USER)
     )
 
 
@@ -147,7 +173,7 @@ def ranking_features(candidates: DataFrame, own: DataFrame, facts: Facts, scorer
     users = user_features(own, facts.rfm).join(affinities(facts.affinity), "user_id", "left")
     recent = Window.partitionBy("user_id").orderBy(F.desc("x_recent180"), "item_id")
     ranked = own.withColumn("x_recent_rank", F.row_number().over(recent))
-    x = ranked.select("user_id", "item_id", "days", "repurchase_score", "repurchase_rank", *PAIRWISE)
+    x = ranked.select("user_id", "item_id", "days", "x_age", "repurchase_score", "repurchase_rank", *PAIRWISE)
     joined = (
         candidates.join(x, ["user_id", "item_id"], "left")
         .join(F.broadcast(items), "item_id", "left")
@@ -161,9 +187,13 @@ def ranking_features(candidates: DataFrame, own: DataFrame, facts: Facts, scorer
         )
         for dimension in ("category", "brand", "price_band")
     }
+    gaps, span = F.col("days") - 1 + PRIOR_OWN_GAPS, F.col("x_age") - F.col("x_idle")
     full = joined.withColumns(
         {
             "x_share": F.try_divide("days", "u_frequency"),
+            # Due again: time since the last want, in cycles of this person and item.
+            "x_due_again": F.try_divide(F.col("x_idle") * gaps, span + PRIOR_OWN_GAPS * F.col("i_gap")),
+            "x_since": F.col("x_idle") - F.col("u_idle"),
             "b_price_gap": gap,
             **shares,
         }

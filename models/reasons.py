@@ -11,7 +11,7 @@ OFTEN = 0.1
 
 def source() -> Column:
     """Of a candidate with features: repurchase for the user's own items, else the source that ranks it first."""
-    ranks = {name: F.col(f"{name}_rank") for name in ("als", "popularity")}
+    ranks = {name: F.col(f"{name}_rank") for name in ("next", "neighbours", "als", "popularity")}
     first = F.least(*ranks.values())
     found = F.when(F.col("seen") > 0, "repurchase")
     for name, rank in ranks.items():
@@ -19,14 +19,17 @@ def source() -> Column:
     return found.otherwise("als")
 
 
-def with_reasons(rows: DataFrame, facts: DataFrame, keys: DataFrame) -> DataFrame:
+def with_reasons(rows: DataFrame, facts: DataFrame, keys: DataFrame, items: DataFrame) -> DataFrame:
     """The rows with a reason.
 
-    rows: user_id, item_id, source, b_category (share of the item's category in what the user did), i_users30.
+    rows: user_id, item_id, source, b_category (share of the item's category in what the user did), i_users30, because
+    (id of the user's own item that speaks most for it, or null).
     facts: user_id, item_id, bought (days on which the user bought it), last_bought (date). keys: item_id,
-    key_category (path of the item's category, levels joined by " > ").
+    key_category (path of the item's category, levels joined by " > "). items: item_id, title.
     """
     known = rows.join(facts.select("user_id", "item_id", "bought", "last_bought"), ["user_id", "item_id"], "left")
+    titles = items.select(F.col("item_id").alias("because"), F.col("title").alias("because_title"))
+    known = known.join(F.broadcast(titles), "because", "left")
     return known.join(F.broadcast(keys.select("item_id", "key_category")), "item_id", "left").withColumn(
         "reason", _reason()
     )
@@ -45,6 +48,10 @@ def popular_reason(rung: Column) -> Column:
     )
 
 
+def _from(name: str) -> Column:
+    return (F.col("source") == name) & F.col("because_title").isNotNull()
+
+
 def _reason() -> Column:
     when = F.date_format("last_bought", "d MMMM yyyy")
     often = F.concat(F.lit("You bought this on "), F.col("bought").cast("string"), F.lit(" days, last on "), when)
@@ -55,7 +62,11 @@ def _reason() -> Column:
         F.when((F.col("source") == "repurchase") & (F.col("bought") > 1), often)
         .when((F.col("source") == "repurchase") & (F.col("bought") == 1), once)
         .when(F.col("source") == "repurchase", "You liked this before")
+        .when(_from("next"), F.concat(F.lit("Often chosen after "), "because_title"))
+        .when(_from("neighbours"), F.concat(F.lit("Often chosen by people who chose "), "because_title"))
         .when(mine, F.concat(F.lit("Because you often choose "), category))
         .when((F.col("source") == "popularity") & (F.col("i_users30") > 0), "Popular in the last 30 days")
+        .when(F.col("source") == "next", "Often chosen after what you chose before")
+        .when(F.col("source") == "neighbours", "Often chosen by people who chose what you did")
         .otherwise("Chosen by people with a history like yours")
     )

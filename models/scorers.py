@@ -10,7 +10,7 @@ has had, and at least as many of the rest, so that the scorer's own lists can be
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol
 
@@ -27,11 +27,12 @@ Pairs = tuple[np.ndarray, np.ndarray]
 class UserBlock:
     """What scorers know of some users. vectors: float32 of shape (users, rank), zero where there is none.
     profile: csr of shape (users, items), columns sorted: how much each item the user wanted still counts, above
-    zero; its pattern is what they have had.
+    zero; its pattern is what they have had. kept: what a scorer keeps from best() for at(), by its name.
     """
 
     vectors: np.ndarray
     profile: sp.csr_matrix
+    kept: dict[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def had(self) -> Pairs:
@@ -77,6 +78,81 @@ class FactorScorer:
         if not block.vectors.shape[1]:  # nobody in the block has a vector
             return np.zeros(len(rows), np.float32)
         return np.einsum("pr,pr->p", block.vectors[rows], self.items[columns])
+
+
+@dataclass(frozen=True)
+class LinearScorer:
+    """The user's profile times weights of items. take: new items it nominates.
+
+    items: int64 (items,), the columns of the profile that count. weights: float32 (items, items), their weights in each
+    other's scores. rest: int64 (rest,), further columns that are scored; rest_weights: csr (items, rest), float32.
+    Others score zero. power: of the profile's weights; 2 halves their half life.
+    """
+
+    name: str
+    take: int
+    items: np.ndarray
+    weights: np.ndarray
+    rest: np.ndarray
+    rest_weights: sp.csr_matrix
+    power: float = 1.0
+
+    @cached_property
+    def scored(self) -> np.ndarray:
+        """The columns that are scored, int64."""
+        return np.concatenate([self.items, self.rest])
+
+    def scores(self, block: UserBlock) -> np.ndarray:
+        """Of all scored columns: float32 of shape (users, scored)."""
+        if self.name not in block.kept:
+            profile = block.profile[:, self.items]
+            profile.data = profile.data**self.power
+            block.kept[self.name] = np.hstack([profile @ self.weights, (profile @ self.rest_weights).toarray()])
+        return block.kept[self.name]
+
+    def best(self, block: UserBlock) -> list[Pairs]:
+        scores, seen = self.scores(block), block.profile[:, self.scored].toarray() > 0
+        # What does not speak for an item does not nominate it.
+        return [
+            self._best(np.where(seen, scores, 0), LONGEST),
+            self._best(np.where(seen, 0, scores), self.take),
+        ]
+
+    def at(self, block: UserBlock, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+        place = np.full(block.profile.shape[1], -1)
+        place[self.scored] = np.arange(len(self.scored))
+        found = place[columns]
+        return np.where(found >= 0, self.scores(block)[rows, found], np.float32(0))
+
+    def strongest(self, block: UserBlock, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+        """Of pairs, the column of the profile that adds most to the score, int64; -1 where none adds to it."""
+        place = np.full(block.profile.shape[1], -1)
+        place[self.scored] = np.arange(len(self.scored))
+        profile = block.profile[:, self.items]
+        lengths = np.where(place[columns] >= 0, np.diff(profile.indptr)[rows], 0)
+        pair = np.repeat(np.arange(len(rows)), lengths)
+        entry = np.repeat(profile.indptr[rows], lengths) + places(pair)
+        own, target = profile.indices[entry], place[columns][pair]
+        dense = target < len(self.items)
+        weights = np.zeros(len(pair))
+        weights[dense] = self.weights[own[dense], target[dense]]
+        if not dense.all():
+            further = self.rest_weights[own[~dense], target[~dense] - len(self.items)]
+            weights[~dense] = np.asarray(further).ravel()
+        found = np.full(len(rows), -1)
+        added = weights * profile.data[entry] ** self.power
+        which, best = first(pair, np.arange(len(pair)), np.where(added > 0, added, -np.inf), 1)
+        speaks = added[best] > 0
+        found[which[speaks]] = self.items[own[best[speaks]]]
+        return found
+
+    def _best(self, scores: np.ndarray, k: int) -> Pairs:
+        """The k best of each row that are above zero. Of equals the smaller column wins."""
+        kept = min(k, scores.shape[1])
+        least = np.partition(scores, -kept, axis=1)[:, -kept]
+        rows, place = np.nonzero((scores > 0) & (scores >= least[:, None]))
+        rows, place = first(rows, place, scores[rows, place], k)
+        return rows, self.scored[place]
 
 
 @dataclass(frozen=True)

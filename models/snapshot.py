@@ -9,6 +9,7 @@ from pyspark.sql import functions as F
 
 from features.affinity import item_keys
 from models import hybrid
+from models.diversity import marginal
 from models.hybrid import Parameters, Sources
 from models.policy import AGAIN, NEW, POPULAR, allowed_items, as_lists, best, personal_users, without_refused
 from models.popularity import popularity, popularity_by
@@ -40,10 +41,14 @@ def personal_lists(
     scored = score(features, ranker).withColumn("source", source())
     kept = ("user_id", "item_id", "score", "source", "seen", "b_category", "i_users30")
     shown = without_refused(allowed_items(scored.select(*kept), facts.items, day), tiles)
-    ranked = best(shown, ("user_id",), length)
+    varied = marginal(shown, facts.items, parameters.diversity)
+    ranked = best(varied, ("user_id",), length, order_by="marginal")
     slot = F.when(F.col("seen") > 0, AGAIN).otherwise(NEW)
     keys = item_keys(facts.items).select("item_id", key_of("category").alias("key_category"))
-    reasoned = with_reasons(ranked, facts.pairs, keys).withColumn("slot_kind", slot)
+    # What must not be recommended must not be named either.
+    nameable = without_refused(allowed_items(facts.pairs, facts.items, day), tiles)
+    own = hybrid.explained(sources, ranked, nameable, parameters)
+    reasoned = with_reasons(own, facts.pairs, keys, facts.items).withColumn("slot_kind", slot)
     known = facts.rfm.select("user_id", "segment", "country")
     return as_lists(reasoned, ("user_id",), facts.items).join(known, "user_id", "left")
 

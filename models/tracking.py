@@ -11,8 +11,8 @@ import os
 import re
 import tempfile
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -81,8 +81,8 @@ class Child:
 
 
 @dataclass(frozen=True)
-class Training:
-    """Everything to be kept of a training."""
+class Evaluation:
+    """Everything to be kept of models that were judged together."""
 
     as_of: date
     parameters: Mapping[str, Any]
@@ -91,12 +91,47 @@ class Training:
     children: tuple[Child, ...]
     plots: Mapping[str, Figure]
     tables: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Training(Evaluation):
+    """Everything to be kept of a training."""
+
     ranker: Ranker
 
 
 def champion(registry: Registry) -> Version | None:
     """The champion, or None when there is none yet."""
     return _version(_client(registry), registry, CHAMPION)
+
+
+def newest(registry: Registry) -> Version | None:
+    """The version registered last, or None when there is none yet."""
+    numbers = _numbers(_client(registry), registry)
+    return find(registry, str(numbers[-1])) if numbers else None
+
+
+def find(registry: Registry, asked: str) -> Version:
+    """The version of a number, of an alias, or called <model>/<number> as reports do. Raises ModelError without."""
+    client = _client(registry)
+    name, _, text = asked.rpartition("/")
+    if name not in ("", registry.model):
+        raise ModelError(
+            f"{asked[:80]} is a model of other sources: those of this home are {registry.model}, and models are "
+            "compared on the same users and items. Give --home of the other, or a version of this one"
+        )
+    numbers, found = _numbers(client, registry), None
+    if not text.isdecimal():
+        found = _version(client, registry, text) if re.fullmatch(r"[A-Za-z0-9_-]+", text) else None
+    elif int(text) in numbers:
+        found = _dated(registry, client.get_model_version(registry.model, str(int(text))), "registered")
+    if found is None:
+        known = ", ".join(map(str, numbers)) or "none; first: attune run train_models"
+        raise ModelError(
+            f"there is no version {asked[:80]!r} of {registry.model} in {registry.uri}; allowed: {CHAMPION}, "
+            f"{CHALLENGER}, or a number of: {known}"
+        )
+    return found
 
 
 def load_ranker(registry: Registry, version: Version) -> Ranker:
@@ -114,22 +149,17 @@ def load_ranker(registry: Registry, version: Version) -> Ranker:
 
 def log_training(registry: Registry, training: Training) -> Version:
     """Keep a training and register its ranker as the challenger. A failure leaves a failed run and no new alias."""
-    import mlflow
-
     client = _client(registry)
-    mlflow.set_experiment(experiment_id=_experiment(client, registry))
-    with mlflow.start_run(run_name=f"training as of {training.as_of}", tags=dict(training.tags)) as parent:
-        mlflow.log_params({key: str(value)[:500] for key, value in training.parameters.items()})
-        mlflow.log_metrics(dict(training.metrics))
-        for name, figure in training.plots.items():
-            mlflow.log_figure(figure, f"plots/{name}.png")
-        for name, table in training.tables.items():
-            mlflow.log_dict(table, f"{name}.json")
-        for child in training.children:
-            _log_child(client, parent.info, child)
+    with _kept(client, registry, f"training as of {training.as_of}", training):
         version = _register(registry, training)
     client.set_registered_model_alias(registry.model, CHALLENGER, version)
     return Version(registry.model, version, training.as_of, training.as_of)
+
+
+def log_evaluation(registry: Registry, name: str, found: Evaluation) -> str:
+    """Keep what is no training as a run of that name; the run's id."""
+    with _kept(_client(registry), registry, name, found) as run_id:
+        return run_id
 
 
 def promote(registry: Registry, version: Version, reason: str) -> None:
@@ -144,6 +174,24 @@ def keep(registry: Registry, champion: Version, challenger: Version, reason: str
     client = _client(registry)
     client.set_model_version_tag(challenger.name, challenger.version, "decision", reason[:4000])
     client.set_model_version_tag(champion.name, champion.version, "checked", challenger.as_of.isoformat())
+
+
+@contextmanager
+def _kept(client: MlflowClient, registry: Registry, name: str, found: Evaluation) -> Iterator[str]:
+    """A run with what was found, still active; its id."""
+    import mlflow
+
+    mlflow.set_experiment(experiment_id=_experiment(client, registry))
+    with mlflow.start_run(run_name=name, tags=dict(found.tags)) as parent:
+        mlflow.log_params({key: str(value)[:500] for key, value in found.parameters.items()})
+        mlflow.log_metrics(dict(found.metrics))
+        for plot, figure in found.plots.items():
+            mlflow.log_figure(figure, f"plots/{plot}.png")
+        for table, rows in found.tables.items():
+            mlflow.log_dict(rows, f"{table}.json")
+        for child in found.children:
+            _log_child(client, parent.info, child)
+        yield str(parent.info.run_id)
 
 
 def _log_child(client: MlflowClient, parent: Any, child: Child) -> None:
@@ -202,6 +250,11 @@ def _version(client: MlflowClient, registry: Registry, alias: str) -> Version | 
         if getattr(error, "error_code", None) in _ABSENT:
             return None
         raise
+    return _dated(registry, found, alias)
+
+
+def _dated(registry: Registry, found: Any, called: str) -> Version:
+    """A version as MLflow describes it. Raises ModelError when no training registered it."""
     try:
         as_of = date.fromisoformat(found.tags["as_of"])
         return Version(
@@ -209,9 +262,14 @@ def _version(client: MlflowClient, registry: Registry, alias: str) -> Version | 
         )
     except (KeyError, ValueError):
         raise ModelError(
-            f"{registry.model} version {found.version} is {alias} but carries no date in its tag as_of, so it was not "
+            f"{registry.model} version {found.version} is {called} but carries no date in its tag as_of, so it was not "
             f"registered by train_models; train with --option force=true, or move the alias to a version that was"
         ) from None
+
+
+def _numbers(client: MlflowClient, registry: Registry) -> list[int]:
+    """The numbers of all registered versions, ascending."""
+    return sorted(int(found.version) for found in client.search_model_versions(f"name='{registry.model}'"))
 
 
 def _experiment(client: MlflowClient, registry: Registry) -> str:

@@ -1,48 +1,69 @@
 """A training: fit on what was before the cuts, learn to rank what came after the first, judge by what came after
 the second. Pure: frames in, frames and numbers out.
 
-    before validation | [validation, test)        | [test, end)
-    features, sources | labels the ranker learns  |
-    features, sources fitted again, before test   | judged: every model on the same users and candidates
+    features, sources | labels
+    features, sources fitted again   | labels
+    features, sources fitted again            | labels
+    features, sources fitted again                     | labels
+    features, sources fitted again                              | [test, end): every model judged on the same candidates
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import reduce
 from time import monotonic
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from features.affinity import affinity
 from features.rfm import rfm
 from features.tiles import user_day, user_item_day
 from lake.errors import ModelError
-from models import hybrid
+from models import cold_start, hybrid
 from models.bootstrap import Replicates, replicate
+from models.calibration import Calibration, fit_calibration, probability
+from models.ceilings import ceilings
+from models.cold_start import DEPTH, LADDER, NEW, Wants
+from models.diversity import marginal
+from models.exposure import Exposure, exposure
+from models.groups import described
 from models.hybrid import Parameters, Sources
-from models.interactions import before, between
+from models.interactions import before, between, labels
 from models.lists import model_lists
-from models.metrics import coverage, per_user
-from models.ranker import Ranker, fit_ranker, score, training_rows
+from models.metrics import ARRIVALS, RELEVANT
+from models.per_user import item_facts, per_user
+from models.promotion import HYBRID
+from models.ranker import KEPT_NEGATIVES, Ranker, fit_ranker, score, training_rows
 from models.ranking_features import feature_date
-from models.split import truth
+from models.reliability import Reliability, reliability
+from models.snapshot import fallback_lists
+from models.split import Split, truth
 
+# The hybrid's list made varied, and what that costs is its difference from the hybrid.
+DIVERSE = "hybrid_diverse"
 # Fewer users in a window than this say nothing about a model.
 LEAST_USERS = 5
 
 
 @dataclass(frozen=True)
 class Judged:
-    """The test. scored: user_id, item_id, features, <model>_score, label. coverage: by (model, scope, k)."""
+    """The test. scored: user_id, item_id, features, <model>_score, label. exposure: by (model, scope, k). ceilings:
+    of recall, by (source or "union", scope). wants: what was wanted in the window, by kind of item. reliability: of
+    the hybrid's probabilities, by scope.
+    """
 
     scored: DataFrame
     replicates: Replicates
-    coverage: dict[tuple[str, str, int], float]
+    exposure: dict[tuple[str, str, int], Exposure]
+    ceilings: dict[tuple[str, str], float]
     items: int
+    wants: dict[str, Wants]
+    reliability: dict[str, Reliability] = field(default_factory=dict)
 
 
 class Timings(dict[str, float]):
@@ -80,11 +101,11 @@ def fit_before(
     """
     tiles, days = tiles_before(log, instant)
     tiles, day = tiles.persist(), feature_date(instant)
+    # Small, and read by the features, the groups, the ladder and a plot.
+    standing = rfm(days, day).persist()
     leanings = affinity(tiles, days, log.items, day)
-    fitted = hybrid.fit_sources(
-        tiles, rfm(days, day), leanings, log.items, instant, parameters, folder, progress=progress
-    )
-    return replace(fitted, held=(*fitted.held, tiles))
+    fitted = hybrid.fit_sources(tiles, standing, leanings, log.items, instant, parameters, folder, progress=progress)
+    return replace(fitted, held=(*fitted.held, tiles, standing))
 
 
 def tiles_before(log: Log, instant: datetime) -> tuple[DataFrame, DataFrame]:
@@ -98,44 +119,134 @@ def tiles_before(log: Log, instant: datetime) -> tuple[DataFrame, DataFrame]:
     return tiles, days
 
 
-def learn(log: Log, sources: Sources, until: datetime, parameters: Parameters, workers: int) -> Ranker:
-    """The ranker, from what users wanted between the sources' instant and `until`."""
-    wanted = between(log.wanted, sources.facts.as_of, until)
-    asked = truth(wanted, sources.facts.pairs, sources.catalogue.frame).persist()
-    _enough(asked, "validation", sources.facts.as_of, until)
+def check_activity(log: Log, split: Split) -> None:
+    """Raises ModelError when too few users were active both before and within the validation window."""
+    when = F.col("event_time")
+    users = log.wanted.groupBy("user_id").agg(
+        F.min(when).alias("first"), F.max(F.when(when < F.lit(split.test), when)).alias("last")
+    )
+    both = (F.col("first") < F.lit(split.validation)) & (F.col("last") >= F.lit(split.validation))
+    _enough(users.where(both).count(), "validation", split.validation, split.test)
+
+
+def lessons(log: Log, sources: Sources, until: datetime, parameters: Parameters) -> DataFrame:
+    """What the ranker learns of the window from the sources' instant to `until`: rows of training_rows, persisted and
+    computed, so that the sources may be released.
+    """
+    start = sources.facts.as_of
+    wanted = between(log.wanted, start, until)
+    asked = truth(wanted, sources.facts.pairs, sources.catalogue.frame)
     features = hybrid.candidate_features(sources, asked, parameters)
-    rows = training_rows(features, wanted, window=0).persist()
+    rows = training_rows(features, wanted, window=int(start.timestamp())).persist()
+    rows.count()
+    return rows
+
+
+def learn(windows: list[DataFrame], features: tuple[str, ...], parameters: Parameters, workers: int) -> Ranker:
+    """The ranker, from the lessons of all windows, which are let go. Raises ModelError when they teach nothing."""
     try:
-        return fit_ranker(rows, hybrid.features(sources), parameters.ranker, workers)
+        return fit_ranker(reduce(DataFrame.unionByName, windows), features, parameters.ranker, workers)
     finally:
-        rows.unpersist()
-        asked.unpersist()
+        for rows in windows:
+            rows.unpersist()
+
+
+def held_out() -> Column:
+    """On a frame with user_id: of every other user, by a hash, that scores are calibrated on them."""
+    return F.pmod(F.xxhash64("user_id", F.lit("calibration")), F.lit(2)) == 0
+
+
+def calibrate(
+    windows: list[DataFrame], split: Split, features: tuple[str, ...], parameters: Parameters, workers: int
+) -> Calibration | None:
+    """What a score is worth: what came of the candidates of half of the users in the last label window, by the scores
+    of trees that learnt from the other half alone. None when one of the halves says nothing.
+
+    windows: the lessons of each. Like CalibratedClassifierCV(ensemble=False) of scikit-learn: the calibration is then
+    that of a ranker that learnt from everybody.
+    """
+    rows = reduce(DataFrame.unionByName, windows).where(~held_out())
+    try:
+        others = fit_ranker(rows, features, parameters.ranker, workers)
+    except ModelError:
+        return None
+    asked = windows[-1].where(held_out() & (F.col("scope") == 0)).select("label", *dict.fromkeys((*features, "seen")))
+    scored = score(asked, others).select("seen", "score", "label").persist()
+    start, end = split.label_windows[-1]
+    try:
+        return fit_calibration(scored, (end - start) / timedelta(days=1), KEPT_NEGATIVES)
+    finally:
+        scored.unpersist()
 
 
 def judge(log: Log, sources: Sources, until: datetime, rankers: dict[str, Ranker], parameters: Parameters) -> Judged:
     """Every source and ranker on what users wanted between the sources' instant and `until`.
 
-    All are judged on the same users; rankers order the same candidates. rankers: by the name of the model.
+    All are judged on the same users; rankers order the same candidates. rankers: by the name of the model. With a
+    diversity above 0 the hybrid's list is judged once more as it would be published, as DIVERSE. LADDER is what
+    serving would fall back on; users without history and items new to the catalogue are scopes of their own.
     """
-    wanted = between(log.wanted, sources.facts.as_of, until)
-    asked = truth(wanted, sources.facts.pairs, sources.catalogue.frame).persist()
-    _enough(asked, "test", sources.facts.as_of, until)
+    facts, items = sources.facts, sources.catalogue.frame
+    wanted = between(log.wanted, facts.as_of, until)
+    asked = truth(wanted, facts.pairs, items).persist()
+    _enough(asked.count(), "test", facts.as_of, until)
     scored = hybrid.candidate_features(sources, asked, parameters)
     for name, ranker in rankers.items():
         scored = score(scored, ranker, f"{name}_score")
-    labels = wanted.select("user_id", "item_id").distinct().withColumn("label", F.lit(1.0))
-    scored = scored.join(labels, ["user_id", "item_id"], "left").persist()
+    scored = scored.join(labels(wanted), ["user_id", "item_id"], "left").persist()
     models = (*hybrid.SOURCES, *rankers)
-    lists = model_lists(scored, models).persist()
-    replicates = replicate(per_user(lists, asked), models)
-    covered = {(row.model, row.scope, row.k): row.value for row in coverage(lists, sources.catalogue.frame).collect()}
-    lists.unpersist()
-    asked.unpersist()
-    return Judged(scored, replicates, covered, len(sources.catalogue.ids))
+    if parameters.diversity > 0 and HYBRID in rankers:
+        scored = marginal(scored, log.items, parameters.diversity, f"{HYBRID}_score", f"{DIVERSE}_score")
+        models += (DIVERSE,)
+    tiles, days = tiles_before(log, facts.as_of)
+    kinds = cold_start.item_kinds(log.wanted, tiles, facts.as_of).persist()
+    ladder = cold_start.ladder_lists(wanted, days, facts, fallback_lists(facts, DEPTH)).persist()
+    lists = model_lists(scored, models).join(ladder, "user_id", "left").persist()
+    models += (LADDER,)
+    recent = kinds.where(F.col("kind") == NEW).join(items, "item_id", "left_semi")
+    arrivals = truth(wanted, facts.pairs, recent).select("user_id", F.col("relevant").alias(RELEVANT[ARRIVALS]))
+    people = described(asked, facts, sources.catalogue).join(arrivals, "user_id", "left")
+    strangers = truth(wanted, facts.pairs, items, strangers=True).persist()
+    theirs = cold_start.strangers_lists(ladder.join(strangers, "user_id", "left_semi"), sources.popular)
+    measured = per_user(
+        people.unionByName(cold_start.strangers_described(strangers), allowMissingColumns=True),
+        lists.unionByName(theirs, allowMissingColumns=True),
+        models, sources.catalogue, item_facts(facts, sources.catalogue),
+    )  # fmt: skip
+    replicates = replicate(measured, models, baseline=LADDER)
+    shown, wants = exposure(lists, models, items), cold_start.wants_by_kind(wanted, kinds)
+    highest = ceilings(scored, asked, hybrid.nominated(parameters))
+    for frame in (strangers, ladder, kinds, lists, asked):
+        frame.unpersist()
+    return Judged(scored, replicates, shown, highest, len(sources.catalogue.ids), wants)
 
 
-def _enough(asked: DataFrame, window: str, start: datetime, end: datetime) -> None:
-    found = asked.count()
+def foretold(
+    log: Log, sources: Sources, judged: Judged, calibration: Calibration | None, until: datetime
+) -> dict[str, Reliability]:
+    """How the hybrid's probabilities came true in the test, by scope: over all (or new) candidates of the users who
+    wanted a known item within the days they speak of, or until the test's end where that is earlier. Empty without a
+    calibration.
+    """
+    if calibration is None:
+        return {}
+    start = sources.facts.as_of
+    end = min(start + timedelta(days=calibration.days), until)
+    wanted = between(log.wanted, start, end)
+    asked = truth(wanted, sources.facts.pairs, sources.catalogue.frame).select("user_id")
+    scored = judged.scored.join(asked, "user_id", "left_semi").select(
+        "user_id", "item_id", "seen", probability(f"{HYBRID}_score", calibration).alias("probability")
+    )
+    labelled = scored.join(labels(wanted), ["user_id", "item_id"], "left").persist()
+    try:
+        scopes = {"all": labelled, "new": labelled.where("seen = 0")}
+        found = {scope: reliability(rows, (end - start) / timedelta(days=1)) for scope, rows in scopes.items()}
+        return {scope: told for scope, told in found.items() if told is not None}
+    finally:
+        labelled.unpersist()
+
+
+def _enough(found: int, window: str, start: datetime, end: datetime) -> None:
     if found < LEAST_USERS:
         raise ModelError(
             f"the {window} window [{start:%Y-%m-%d %H:%M}, {end:%Y-%m-%d %H:%M}) holds {found} users who were active "

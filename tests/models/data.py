@@ -71,12 +71,15 @@ def item_frame(spark: SparkSession, rows: list[dict[str, Any]]) -> DataFrame:
     return table_frame(spark, ITEMS, rows)
 
 
-def shop(spark: SparkSession, users: int = 50, weeks: int = 20) -> DataFrame:
+def shop(
+    spark: SparkSession, users: int = 50, weeks: int = 20, others: list[tuple[str, str, float]] | None = None
+) -> DataFrame:
     """silver.events of a small shop: everybody buys a favourite every week and something new of their kind every other.
 
-    There are two kinds of users and items, even and odd, so that there is something to learn.
+    There are two kinds of users and items, even and odd, so that there is something to learn. others: further
+    purchases, as `purchases` takes them.
     """
-    rows = []
+    rows = list(others or [])
     for user in range(users):
         for week in range(weeks):
             days = 7 * (weeks - week) - user % 7 - 0.25

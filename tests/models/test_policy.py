@@ -79,15 +79,21 @@ def test_lists_are_capped_ranked_and_named(spark: SparkSession) -> None:
 def test_reasons_say_what_is_true_of_the_data(spark: SparkSession) -> None:
     rows = spark.createDataFrame(
         [
-            ("u", "often", 1.0, 1, 9, 0.9, 5.0),
-            ("u", "once", 1.0, 1, 9, 0.0, 5.0),
-            ("u", "liked", 1.0, 1, 9, 0.0, 5.0),
-            ("u", "drink", 0.0, 1, 9, 0.4, 5.0),
-            ("u", "als", 0.0, 1, 9, 0.01, 5.0),
-            ("u", "popular", 0.0, 9, 1, None, 5.0),
-            ("u", "stale", 0.0, 9, 1, None, 0.0),
+            ("u", "often", 1.0, 9, 9, 1, 9, 0.9, 5.0),
+            ("u", "once", 1.0, 9, 9, 1, 9, 0.0, 5.0),
+            ("u", "liked", 1.0, 9, 9, 1, 9, 0.0, 5.0),
+            ("u", "drink", 0.0, 9, 9, 1, 9, 0.4, 5.0),
+            ("u", "als", 0.0, 9, 9, 1, 9, 0.01, 5.0),
+            ("u", "follows", 0.0, 1, 2, 9, 9, 0.01, 5.0),
+            ("u", "neighbour", 0.0, 2, 1, 9, 9, 0.01, 5.0),
+            ("u", "after tea", 0.0, 1, 2, 9, 9, 0.9, 5.0),
+            ("u", "with tea", 0.0, 2, 1, 9, 9, 0.01, 5.0),
+            ("u", "untitled", 0.0, 2, 1, 9, 9, 0.01, 5.0),
+            ("u", "popular", 0.0, 9, 9, 9, 1, None, 5.0),
+            ("u", "stale", 0.0, 9, 9, 9, 1, None, 0.0),
         ],
-        "user_id string, item_id string, seen double, als_rank int, popularity_rank int, "
+        "user_id string, item_id string, seen double, next_rank int, neighbours_rank int, als_rank int, "
+        "popularity_rank int, "
         "b_category double, i_users30 double",
     ).withColumn("source", source())
     facts = spark.createDataFrame(
@@ -95,13 +101,23 @@ def test_reasons_say_what_is_true_of_the_data(spark: SparkSession) -> None:
         "user_id string, item_id string, bought long, last_bought date",
     )
     keys = spark.createDataFrame([("drink", "FOOD > SOFT DRINKS"), ("als", "X")], "item_id string, key_category string")
-    found = {row.item_id: (row.source, row.reason) for row in with_reasons(rows, facts, keys).collect()}
+    because = F.when(F.col("item_id").isin("after tea", "with tea", "als"), "tea").when(
+        F.col("item_id") == "untitled", "nameless"
+    )
+    items = spark.createDataFrame([("tea", "Tea"), ("nameless", None)], "item_id string, title string")
+    rows = rows.withColumn("because", because)
+    found = {row.item_id: (row.source, row.reason) for row in with_reasons(rows, facts, keys, items).collect()}
     assert found == {
         "often": ("repurchase", "You bought this on 4 days, last on 2 December 2011"),
         "once": ("repurchase", "You bought this on 1 March 2011"),
         "liked": ("repurchase", "You liked this before"),
         "drink": ("als", "Because you often choose SOFT DRINKS"),
         "als": ("als", "Chosen by people with a history like yours"),
+        "follows": ("next", "Often chosen after what you chose before"),
+        "neighbour": ("neighbours", "Often chosen by people who chose what you did"),
+        "after tea": ("next", "Often chosen after Tea"),
+        "with tea": ("neighbours", "Often chosen by people who chose Tea"),
+        "untitled": ("neighbours", "Often chosen by people who chose what you did"),
         "popular": ("popularity", "Popular in the last 30 days"),
         "stale": ("popularity", "Chosen by people with a history like yours"),
     }

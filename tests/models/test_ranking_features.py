@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,14 +11,25 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from features.tiles import user_day, user_item_day
+from lake.tables import AFFINITY, RFM
 from models import hybrid
 from models.als import AlsParameters
 from models.hybrid import Parameters
 from models.interactions import positives
-from models.ranking_features import feature_date, item_features, pairs
+from models.popularity import popularity
+from models.ranking_features import (
+    PRIOR_GAPS,
+    PRIOR_OWN_GAPS,
+    Facts,
+    feature_date,
+    item_features,
+    pairs,
+    ranking_features,
+)  # fmt: skip
+from models.repurchase import repurchase
 from models.training import Log, fit_before, tiles_before
 from tests.frames import assert_same_rows
-from tests.models.data import AS_OF, purchases, shop, shop_items, tile_frame
+from tests.models.data import AS_OF, purchases, shop, shop_items, table_frame, tile_frame
 
 SMALL = Parameters(als=AlsParameters(rank=4, epochs=2))
 
@@ -39,6 +51,25 @@ def test_item_features_count_users_and_draw_the_repeat_share_to_the_overall_one(
     assert (a.i_users7, a.i_users30, a.i_users90, a.i_first30, a.i_idle, a.i_age) == (1, 2, 2, 1, 5, 60)
     assert (b.i_users7, b.i_users30, b.i_users90) == (0, 0, 1)
     assert a.i_repeat == pytest.approx((1 + 10 / 3) / (2 + 10))
+    # One gap of 55 days, in all items as in this one.
+    assert a.i_gap == b.i_gap == pytest.approx(55)
+    assert a.i_trend7 == pytest.approx(math.log(2 * (30 / 7) / (2 + 30 / 7)))
+    assert b.i_trend30 == pytest.approx(math.log(3 / 4))
+
+
+def test_due_again_counts_in_the_persons_cycle_drawn_to_the_items(spark: SparkSession) -> None:
+    # u wants a every 10 days, others every 40.
+    others = [(f"v{n}", "a", days, 1) for n in range(5) for days in (45, 5)]
+    wanted = pairs(tile_frame(spark, [("u", "a", 25, 1), ("u", "a", 15, 1), ("u", "b", 5, 1), *others]), AS_OF)
+    facts = Facts(wanted, table_frame(spark, RFM, []), table_frame(spark, AFFINITY, []), shop_items(spark), AS_OF)
+    own = repurchase(wanted, popularity(wanted))
+    asked = own.select("user_id", "item_id", F.lit(True).alias("seen"))
+    found = {(row.user_id, row.item_id): row for row in ranking_features(asked, own, facts, ()).collect()}
+    gap = (5 * 40 + 10 + PRIOR_GAPS * 35) / (6 + PRIOR_GAPS)
+    row = found["u", "a"]
+    assert row.i_gap == pytest.approx(gap) and row.x_since == 10 and found["u", "b"].x_since == 0
+    assert row.x_due_again == pytest.approx(15 / ((10 + PRIOR_OWN_GAPS * gap) / (1 + PRIOR_OWN_GAPS)))
+    assert row.x_due_again > found["v0", "a"].x_due_again
 
 
 def test_feature_date_covers_the_partial_day() -> None:

@@ -13,6 +13,7 @@ from pyspark.sql import functions as F
 
 from models.als import AlsParameters, Factors, fit_als, item_matrix
 from models.candidates import Catalogue, candidates, catalogue, profiles
+from models.ceilings import ceilings
 from models.content import content
 from models.metrics import LONGEST
 from models.popularity import popularity, popularity_by
@@ -145,6 +146,19 @@ def test_popularity_of_cohorts_counts_only_their_users(spark: SparkSession) -> N
     )
     found = {(row.rung, row.cohort, row.item_id) for row in popularity_by(wanted, cohorts).collect()}
     assert found == {("country", "GB", "a"), ("segment", "Loyal", "b")}
+
+
+def test_ceilings_are_the_shares_of_the_relevant_that_sources_nominate(spark: SparkSession) -> None:
+    truth = spark.createDataFrame(
+        [("u", ["a", "b", "c"], ["b", "c"]), ("v", ["d"], [])],
+        "user_id string, relevant array<string>, relevant_new array<string>",
+    )
+    scored = spark.createDataFrame(
+        [("u", "a", 1.0, 1.0, 1), ("u", "b", 0.0, 1.0, 9), ("u", "x", 0.0, None, 1)],
+        "user_id string, item_id string, seen double, label double, rank int",
+    )
+    found = ceilings(scored, truth, {"first": F.col("rank") == 1, "union": F.lit(True)})
+    assert found == {("first", "all"): 1 / 4, ("first", "new"): 0, ("union", "all"): 2 / 4, ("union", "new"): 1 / 2}
 
 
 def test_repurchase_orders_by_days_then_by_what_others_buy_now(spark: SparkSession) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -26,6 +27,20 @@ def test_cuts_are_numpys_quantiles_of_event_time(spark: SparkSession) -> None:
     assert split.validation.timestamp() == pytest.approx(1577836800 + validation, abs=1e-6)
     assert split.test.timestamp() == pytest.approx(1577836800 + test, abs=1e-6)
     assert split.end == END
+
+
+def test_label_windows_follow_each_other_up_to_the_test_and_halve_the_validation_window(spark: SparkSession) -> None:
+    seconds = list(range(1000))
+    split = time_split(_positives(spark, seconds), END)
+    begins = [(start.timestamp() - 1577836800) for start, _ in split.label_windows]
+    assert begins == pytest.approx(list(np.quantile(seconds, [0.625, 0.6875, 0.75, 0.8125])), abs=1e-5)
+    assert split.label_windows[2][0] == split.validation and split.label_windows[-1][1] == split.test
+    assert all(until == start for (_, until), (start, _) in pairwise(split.label_windows))
+
+
+def test_no_label_window_begins_with_nothing_before_it(spark: SparkSession) -> None:
+    split = time_split(_positives(spark, [0] * 70 + list(range(1, 31))), END)
+    assert len(split.label_windows) == 2
 
 
 def test_no_positive_says_there_is_nothing_to_learn_from(spark: SparkSession) -> None:
