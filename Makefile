@@ -8,7 +8,7 @@ STAMP := $(VENV)/.attune-setup
 export OPENBLAS_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bench-als bench-als-quality bench-als-scaling bench-topk bench-truth demo test unit lint lock clean
+.PHONY: help setup bench-als bench-als-quality bench-als-scaling bench-backfill bench-cdnow bench-clean bench-files bench-growth bench-idle bench-nights bench-quality bench-rules bench-skew bench-topk bench-truth demo test unit lint lock clean
 
 help: ## list these targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,11 +28,41 @@ bench-als-quality: setup ## nDCG of ALS on MovieLens-100k, and beside implicit o
 bench-als-scaling: setup ## time and memory of ALS against users, items, rank and workers
 	@$(BIN)/python -m benchmarks.als_scaling
 
+bench-cdnow: setup ## BG/NBD and Gamma-Gamma on CDNOW beside the published figures; plot in MLflow
+	@$(BIN)/python -m benchmarks.cdnow
+
+bench-backfill: setup ## RFM and affinities of a whole log beside DuckDB and polars
+	@$(BIN)/python -m benchmarks.backfill $(if $(EVENTS),--events $(EVENTS) --large 0)
+
+bench-clean: setup ## cleaning beside merely reading the same JSON lines
+	@$(BIN)/python -m benchmarks.clean $(if $(EVENTS),--events $(EVENTS))
+
+bench-growth: setup ## cleaning and features of a log and of one of ten times its events
+	@$(BIN)/python -m benchmarks.growth $(if $(EVENTS),--events $(EVENTS))
+
+bench-quality: setup ## nDCG of the hybrid, ALS and EASE on real data, with intervals; half an hour
+	@$(BIN)/python -m benchmarks.quality $(if $(DATA),--data $(DATA))
+
+bench-rules: setup ## row rules and gate beside Great Expectations alone
+	@$(BIN)/python -m benchmarks.rules
+
+bench-skew: setup ## whether one bot or one item holds a stage up
+	@$(BIN)/python -m benchmarks.skew $(if $(EVENTS),--events $(EVENTS))
+
 bench-topk: setup ## exact top-k beside MLlib, implicit and the bare matrix product
 	@$(BIN)/python -m benchmarks.top_k
 
 bench-truth: setup ## precision and recall of cleaning, by kind of defect, on a generated log
 	@$(BIN)/python -m benchmarks.clean_truth $(if $(EVENTS),--events $(EVENTS))
+
+bench-files: setup ## files of the tables after 60 nights, with and without upkeep
+	@$(BIN)/python -m benchmarks.files
+
+bench-idle: setup ## seconds of jobs that have nothing to do
+	@$(BIN)/python -m benchmarks.idle
+
+bench-nights: setup ## one night's features after 30 and 365 days of history, and from nothing
+	@$(BIN)/python -m benchmarks.nights $(if $(TILES),--tiles $(TILES))
 
 demo: setup ## run the main job on Complete Journey: files in, recommendations out
 	@$(BIN)/attune demo --missing-consent granted

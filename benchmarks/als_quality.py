@@ -14,8 +14,8 @@ import argparse
 import math
 import sys
 import tempfile
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -60,9 +60,14 @@ class Split:
         self.new = sp.csr_matrix(self.relevant - self.relevant.multiply(self.had > 0))
         self.new.eliminate_zeros()
 
-    def confidence(self, half_life: float | None, damping: str) -> sp.csr_matrix:
-        """What each pair says, as models.interactions.confidences computes it."""
-        decay = 1.0 if half_life is None else 0.5 ** (self.before["age"].to_numpy() / half_life)
+    def confidence(self, half_life: float | None, damping: str, *, own_end: bool = False) -> sp.csr_matrix:
+        """What each pair says, as models.interactions.confidences computes it. own_end: ages count back from each
+        user's last, not from the end of all.
+        """
+        age = self.before["age"].to_numpy()
+        if own_end:
+            age = age - self.before.groupby("user_id")["age"].transform("min").to_numpy()
+        decay = 1.0 if half_life is None else 0.5 ** (age / half_life)
         found = self._matrix(self.before, (self.before["value"].to_numpy() * decay).astype(np.float32))
         if damping == "log":
             found.data = np.log1p(found.data)
@@ -72,12 +77,16 @@ class Split:
 
     def judge(self, users: np.ndarray, items: np.ndarray, *, again: bool) -> float:
         """nDCG@10. again: items a user has had may come, and count."""
+        return float(self.by_user(users, items, again=again).mean())
+
+    def by_user(self, users: np.ndarray, items: np.ndarray, *, again: bool) -> np.ndarray:
+        """The same of each user of whom something is asked: float64."""
         seen = None if again else self.had
         indptr, indices = (None, None) if seen is None else (seen.indptr, seen.indices)
         best, _ = best_of(users, items, K, indptr, indices)
         relevant = self.relevant if again else self.new
         asked = np.flatnonzero(np.diff(relevant.indptr))
-        return float(ndcg_of(best[asked], relevant[asked]).mean())
+        return ndcg_of(best[asked], relevant[asked])
 
     def _matrix(self, frame: pd.DataFrame, values: np.ndarray) -> sp.csr_matrix:
         places = (np.searchsorted(self.users, frame["user_id"]), np.searchsorted(self.items, frame["item_id"]))
@@ -89,30 +98,42 @@ class Split:
 Setting = dict[str, Any]
 
 
-# What a trial says: how confidences are made, and what both solvers take. `ridge` is per pair that weighs.
-CHOICES: dict[str, list[Any]] = {
-    "half_life": [30.0, 60.0, 90.0, 180.0, 365.0],
-    "damping": ["none", "log", "one"],
-    "rank": [16, 32, 64, 96],
-    "epochs": [6, 10, 15],
-    "exponent": [0.0, 0.5, 0.75, 1.0],
-}
-# Bounds of powers of ten.
-RANGES = {"alpha": (-0.5, 1.2), "unobserved": (-1.5, 0.0), "ridge": (-3.5, 0.0)}
+@dataclass(frozen=True)
+class Space:
+    """What a trial may say. choices: values by name. ranges: bounds of powers of ten. fixed: what is not searched."""
+
+    choices: Mapping[str, list[Any]]
+    ranges: Mapping[str, tuple[float, float]]
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+
+
+# How confidences are made, and what both solvers take. `ridge` is per pair that weighs.
+TIMED = Space(
+    {
+        "half_life": [30.0, 60.0, 90.0, 180.0, 365.0],
+        "damping": ["none", "log", "one"],
+        "rank": [16, 32, 64, 96],
+        "epochs": [6, 10, 15],
+        "exponent": [0.0, 0.5, 0.75, 1.0],
+    },
+    {"alpha": (-0.5, 1.2), "unobserved": (-1.5, 0.0), "ridge": (-3.5, 0.0)},
+)
+# Where the split is not by time, ages say nothing.
+TIMELESS = replace(TIMED, fixed={"half_life": None})
 # A trial around the best so far draws a choice anew this often, and moves the power of a number by this deviation.
 ANEW, STEP = 0.25, 0.2
 
 
-def draw(random: np.random.Generator, *, retail: bool, near: Setting | None = None) -> Setting:
+def draw(random: np.random.Generator, space: Space, near: Setting | None = None) -> Setting:
     """A trial: anywhere, or near another."""
     setting = {}
-    for name, values in CHOICES.items():
+    for name, values in space.choices.items():
         drawn = values[random.integers(len(values))]
         setting[name] = drawn if near is None or random.random() < ANEW else near[name]
-    for name, (low, high) in RANGES.items():
+    for name, (low, high) in space.ranges.items():
         power = random.uniform(low, high) if near is None else random.normal(math.log10(near[name]), STEP)
         setting[name] = 10 ** min(max(power, low), high)
-    return setting if retail else setting | {"half_life": None}
+    return setting | dict(space.fixed)
 
 
 def parameters(setting: Setting) -> AlsParameters:
@@ -123,9 +144,9 @@ def parameters(setting: Setting) -> AlsParameters:
     )  # fmt: skip
 
 
-def ours(split: Split, setting: Setting) -> tuple[np.ndarray, np.ndarray]:
+def ours(split: Split, setting: Setting, seed: int = AlsParameters.seed) -> tuple[np.ndarray, np.ndarray]:
     """The loop in this process: the same code a barrier task runs."""
-    chosen = parameters(setting)
+    chosen = replace(parameters(setting), seed=seed)
     found = split.confidence(setting["half_life"], setting["damping"])
     rows = Rows(
         found.indptr.astype(np.int64), found.indices.astype(np.int32), (found.data * chosen.alpha).astype(np.float32)
@@ -159,12 +180,12 @@ def shown(setting: Setting) -> str:
                      for name, value in setting.items())  # fmt: skip
 
 
-def tune(fit: Fit, split: Split, trials: int, *, retail: bool, again: bool, what: str) -> Setting:
+def tune(fit: Fit, split: Split, trials: int, space: Space, *, again: bool, what: str) -> Setting:
     """The best of the trials on the validation."""
     random = np.random.default_rng(7)
-    best, chosen = -1.0, draw(random, retail=retail)
+    best, chosen = -1.0, draw(random, space)
     for trial in range(trials):
-        setting = draw(random, retail=retail, near=None if trial < trials // 2 else chosen)
+        setting = draw(random, space, None if trial < trials // 2 else chosen)
         value = split.judge(*fit(split, setting), again=again)
         if value > best:
             best, chosen = value, setting
@@ -235,13 +256,13 @@ def main() -> int:
         settings = Settings(home=Path(folder) / "home", missing_consent="granted", shuffle_partitions=2)
         spark = session(settings, "attune bench-als-quality")
         tuning, test = movielens()
-        chosen = tune(ours, tuning, given.trials * 2, retail=False, again=False, what="MovieLens-100k")
+        chosen = tune(ours, tuning, given.trials * 2, TIMELESS, again=False, what="MovieLens-100k")
         reached = test.judge(*on_spark(spark, test, chosen, Path(folder) / "movielens"), again=False)
         figures.add("als_movielens100k_ndcg10", reached, ">=.469")
         tuning, test = retail(settings)
         for name, again in (("all", True), ("new", False)):
-            mine = tune(ours, tuning, given.trials, retail=True, again=again, what=f"Online Retail II, {name}, ours")
-            other = tune(theirs, tuning, given.trials, retail=True, again=again, what=f"the same, {name}, implicit")
+            mine = tune(ours, tuning, given.trials, TIMED, again=again, what=f"Online Retail II, {name}, ours")
+            other = tune(theirs, tuning, given.trials, TIMED, again=again, what=f"the same, {name}, implicit")
             found = test.judge(*on_spark(spark, test, mine, Path(folder) / name), again=again)
             beside = test.judge(*theirs(test, other), again=again)
             say(f"Online Retail II, {name} items: ours nDCG@10 {found:.4f}, implicit {beside:.4f}")

@@ -13,14 +13,14 @@ import tempfile
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+from benchmarks.landed import landed
 from jobs.job import Report, execute
 from lake import delta
 from lake.console import emit_table, out, say
-from lake.generator import Params, write_log
+from lake.generator import Params
 from lake.generator.scoring import Score, score
 from lake.session import session
 from lake.settings import Settings
-from lake.sources import KINDS, load
 from lake.window import Window
 
 DAYS = 14
@@ -47,14 +47,10 @@ def measure(params: Params, home: Path) -> tuple[Report, list[Score]]:
     """Generate, load, ingest and clean in the home; the books of cleaning, and the scores."""
     settings = Settings(home=home / "attune", missing_consent="withdrawn", shuffle_partitions=2)
     spark = session(settings, "attune bench-truth")
-    made = write_log(spark, params, home / "log")
-    for kind in KINDS:
-        load("files", settings, made.folder / kind, made.folder / "generated.toml", kind=kind)
-    window = Window(params.start, params.end)
-    execute("ingest_events", window, settings)
-    report = execute("clean_events", window, settings)
+    made, _ = landed(spark, settings, params, home / "log")
+    report = execute("clean_events", Window(params.start, params.end), settings)
     tables = (delta.read(spark, settings, name) for name in ("bronze.generated", "silver.events", "silver.rejected"))
-    return report, score(spark.read.parquet(str(made.folder / "truth" / "defects")), *tables)
+    return report, score(spark.read.parquet(str(made / "truth" / "defects")), *tables)
 
 
 def missed(scores: list[Score]) -> list[str]:

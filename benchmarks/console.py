@@ -15,13 +15,13 @@ class Figures:
         self.missed: list[str] = []
         self._lines: list[str] = []
 
-    def add(self, what: str, figure: float, bound: str) -> None:
-        """bound: "<=1.5", ">=15", or "-" for none."""
+    def add(self, what: str, figure: float, bound: str, digits: int = 4) -> None:
+        """bound: "<=1.5", ">=15", or "-" for none. digits: significant ones that are printed."""
         number = float(bound[2:]) if bound != "-" else 0.0
         kept = {"<=": figure <= number, ">=": figure >= number}.get(bound[:2], True)
         if not kept:
             self.missed.append(what)
-        self._lines.append(f"BENCH {what} {figure:.4g} {bound}")
+        self._lines.append(f"BENCH {what} {figure:.{digits}g} {bound}")
         out.print(self._lines[-1], markup=False)
 
     def end(self) -> int:

@@ -1,0 +1,94 @@
+"""RFM and affinities of a whole log, beside DuckDB and polars computing the same numbers. `make bench-backfill`.
+
+All read the same Parquet files of clean events and write their rows. Ours goes by day tiles, as every night does. The
+second log is only to be seen through, in the memory that Spark is given.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+from pyspark.sql import DataFrame, SparkSession
+
+from benchmarks.console import Figures, timed
+from benchmarks.nights import NIGHT, catalogue_rows, events_of, rows_of, whole
+from benchmarks.peers import by_duckdb, by_polars
+from features.affinity import affinity
+from features.rfm import rfm
+from features.tiles import user_day, user_item_day
+from lake.console import say
+from lake.session import session
+from lake.settings import Settings
+from lake.tables import EVENTS
+
+DAYS = 365
+AS_OF = NIGHT + timedelta(days=DAYS)
+ITEMS = 20_000
+
+
+def write_events(spark: SparkSession, folder: Path, events: int, users: int) -> DataFrame:
+    """Clean events of a year as Parquet, and the catalogue beside them in `items`."""
+    rows = rows_of(spark, DAYS, events // DAYS, users, ITEMS, 1)
+    whole(events_of(rows), EVENTS).write.parquet(str(folder / "events"))
+    catalogue_rows(spark, ITEMS).write.parquet(str(folder / "items"))
+    return spark.read.parquet(str(folder / "events"))
+
+
+def ours(spark: SparkSession, folder: Path, out: Path) -> tuple[int, int]:
+    """Rows of RFM and of affinities by features/, from tiles made on the way."""
+    events, items = (spark.read.parquet(str(folder / name)) for name in ("events", "items"))
+    user_item_day(events).write.mode("overwrite").parquet(str(out / "user_item_day"))
+    user_day(events).write.mode("overwrite").parquet(str(out / "user_day"))
+    tiles, days = (spark.read.parquet(str(out / name)) for name in ("user_item_day", "user_day"))
+    rfm(days, AS_OF).write.mode("overwrite").parquet(str(out / "rfm"))
+    affinity(tiles, days, items, AS_OF).write.mode("overwrite").parquet(str(out / "affinity"))
+    return spark.read.parquet(str(out / "rfm")).count(), spark.read.parquet(str(out / "affinity")).count()
+
+
+def main() -> int:
+    """Print the BENCH lines; 1 when a bound is missed or the numbers differ."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--events", type=int, default=20_000_000)
+    parser.add_argument("--large", type=int, default=100_000_000, help="events of the second log; 0 for none")
+    parser.add_argument("--users", type=int, default=200_000)
+    parser.add_argument("--memory", default="6g", help="of Spark")
+    parser.add_argument("--repeats", type=int, default=2)
+    given = parser.parse_args()
+    figures = Figures()
+    with tempfile.TemporaryDirectory(prefix="attune-backfill-") as folder:
+        home = Path(folder)
+        settings = Settings(home=home / "attune", spark_memory=given.memory, shuffle_partitions=8)
+        spark = session(settings, "attune bench-backfill")
+        timed(f"writing {given.events:,} events", lambda: write_events(spark, home, given.events, given.users))
+        (home / "out").mkdir()
+        runs: dict[str, Callable[[], tuple[int, int]]] = {
+            "ours": lambda: ours(spark, home, home / "out"),
+            "DuckDB": lambda: by_duckdb(home / "events", home / "items", AS_OF, home / "out"),
+            "polars": lambda: by_polars(home / "events", home / "items", AS_OF, home / "out"),
+        }
+        rows = {name: run() for name, run in runs.items()}  # warms each
+        if len(set(rows.values())) > 1:
+            raise SystemExit(f"not the same rows of RFM and affinities: {rows}")
+        say(f"{rows['ours'][0]:,} users with RFM and {rows['ours'][1]:,} affinities by each")
+        seconds = {name: min(timed(name, run) for _ in range(given.repeats)) for name, run in runs.items()}
+        figures.add(
+            "backfill_ours_over_faster_peer", seconds["ours"] / min(seconds["DuckDB"], seconds["polars"]), "<=5"
+        )
+        if given.large:
+            shutil.rmtree(home / "events")
+            shutil.rmtree(home / "items")
+            timed(f"writing {given.large:,} events", lambda: write_events(spark, home, given.large, given.users))
+            large = timed(f"ours, {given.large:,} events in {given.memory}", lambda: ours(spark, home, home / "out"))
+            figures.add("backfill_large_over_small", large / seconds["ours"], "-")
+        spark.stop()
+    return figures.end()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,95 @@
+"""RFM and affinities of a log by DuckDB and by polars: the same numbers as features/, from the same Parquet files.
+
+The log has views, likes, carts and purchases; a purchase's order is its session. Both write what they found to Parquet.
+Both are given as of, a date after the log's last.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import duckdb
+import polars as pl
+import pyarrow as pa
+
+from features.affinity import CATEGORY_LEVELS, HALF_LIFE_DAYS, KEYS_KEPT, PRICE_BANDS, WEIGHTS
+from features.tiles import COUNTED, DAYPARTS
+
+WEIGHT_OF = {kind: WEIGHTS[name] for kind, name in COUNTED.items() if name in WEIGHTS}
+SHARES = (0.2, 0.4, 0.6, 0.8)
+SQL = Path(__file__).with_suffix(".sql")
+
+
+def by_duckdb(events: Path, items: Path, as_of: date, out: Path) -> tuple[int, int]:
+    """Rows of RFM and of affinities."""
+    given = {"as_of": as_of, "half_life": HALF_LIFE_DAYS, "category_levels": CATEGORY_LEVELS, "keys_kept": KEYS_KEPT,
+             "price_bands": list(PRICE_BANDS), "dayparts": list(DAYPARTS)}  # fmt: skip
+    weights = {"event_type": list(WEIGHT_OF), "weight": list(WEIGHT_OF.values())}
+    with duckdb.connect() as db:
+        db.read_parquet(f"{events}/*.parquet").create_view("events")
+        db.read_parquet(f"{items}/*.parquet").create_view("items")
+        db.register("given", pa.Table.from_pylist([given]))
+        db.register("weights", pa.table(weights))
+        db.execute(SQL.read_text(encoding="utf-8"))
+        for name in ("rfm", "affinities"):
+            db.table(name).write_parquet(str(out / f"{name}.parquet"))
+        rfm, affinities = (len(db.read_parquet(str(out / f"{name}.parquet"))) for name in ("rfm", "affinities"))
+    return rfm, affinities
+
+
+def by_polars(events: Path, items: Path, as_of: date, out: Path) -> tuple[int, int]:
+    """Rows of RFM and of affinities."""
+    log, catalogue = pl.scan_parquet(f"{events}/*.parquet"), pl.read_parquet(f"{items}/*.parquet")
+    bought = (
+        log.filter(pl.col("event_type") == "purchase")
+        .group_by("user_id")
+        .agg(
+            (pl.lit(as_of) - pl.col("event_date").max()).dt.total_days().alias("recency"),
+            pl.col("session_id").n_unique().alias("frequency"),
+            pl.col("amount").sum().alias("monetary"),
+        )
+        .collect(engine="streaming")
+    )
+    scores = [
+        1 + sum((value > bought.select(value.quantile(share, "equiprobable"))[0, 0]).cast(int) for share in SHARES)
+        for value in (-pl.col("recency"), pl.col("frequency"), pl.col("monetary"))
+    ]
+    rfm = bought.with_columns(**dict(zip("rfm", scores, strict=True)))
+    rfm.write_parquet(out / "rfm.parquet")
+    price = pl.col("price")
+    band = sum((price > catalogue["price"].quantile(share, "equiprobable")).cast(int) for share in SHARES)
+    keys = catalogue.select(
+        "item_id", "brand", pl.col("category").list.head(CATEGORY_LEVELS).list.join(" > ").alias("category"),
+        pl.Series(PRICE_BANDS).gather(catalogue.select(band=band)["band"]).alias("price_band"),
+    ).lazy()  # fmt: skip
+    age = (pl.lit(as_of) - pl.col("event_date")).dt.total_days()
+    weight = pl.col("event_type").replace_strict(WEIGHT_OF)
+    faded = log.select(
+        "user_id", "item_id", "device", "event_time", weight.alias("weight"),
+        (0.5 ** (age / HALF_LIFE_DAYS)).alias("faded"),
+    )  # fmt: skip
+    by_item = (
+        faded.group_by("user_id", "item_id")
+        .agg((pl.col("weight") * pl.col("faded")).sum().alias("score"), pl.len().alias("evidence"))
+        .join(keys, on="item_id")
+    )
+    part = pl.lit(pl.Series(DAYPARTS)).gather(pl.col("event_time").dt.hour() // 6)
+    pieces = [
+        by_item.group_by("user_id", pl.col(name).alias("key")).agg(pl.col("score", "evidence").sum())
+        for name in ("category", "brand", "price_band")
+    ] + [
+        faded.group_by("user_id", key.alias("key")).agg(
+            pl.col("faded").sum().alias("score"), pl.len().alias("evidence")
+        )
+        for key in (part, pl.col("device"))
+    ]
+    names = ("category", "brand", "price_band", "daypart", "device")
+    affinities = (
+        pl.concat([piece.with_columns(dimension=pl.lit(name)) for name, piece in zip(names, pieces, strict=True)])
+        .with_columns(share=pl.col("score") / pl.col("score").sum().over("user_id", "dimension"))
+        .filter(pl.col("score").rank("ordinal", descending=True).over("user_id", "dimension") <= KEYS_KEPT)
+        .collect(engine="streaming")
+    )
+    affinities.write_parquet(out / "affinities.parquet")
+    return len(rfm), len(affinities)

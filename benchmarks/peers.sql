@@ -1,0 +1,50 @@
+-- RFM and affinities as features/ computes them, as DuckDB says it best. Views events, items, given (one row of settings).
+CREATE TEMP TABLE bought AS
+SELECT user_id, date_diff('day', max(event_date), (SELECT as_of FROM given)) AS recency,
+    count(DISTINCT session_id) AS frequency, sum(amount) AS monetary
+FROM events WHERE event_type = 'purchase' GROUP BY user_id;
+
+CREATE TEMP VIEW rfm AS
+WITH bounds AS (
+    SELECT quantile_disc(-recency, [0.2, 0.4, 0.6, 0.8]) AS r, quantile_disc(frequency, [0.2, 0.4, 0.6, 0.8]) AS f,
+        quantile_disc(monetary, [0.2, 0.4, 0.6, 0.8]) AS m
+    FROM bought
+)
+SELECT bought.*, 1 + len(list_filter(bounds.r, lambda bound: -recency > bound)) AS r,
+    1 + len(list_filter(bounds.f, lambda bound: frequency > bound)) AS f,
+    1 + len(list_filter(bounds.m, lambda bound: monetary > bound)) AS m
+FROM bought, bounds;
+
+CREATE TEMP TABLE keys AS
+WITH bounds AS (SELECT quantile_disc(price, [0.2, 0.4, 0.6, 0.8]) AS prices FROM items)
+SELECT item_id, array_to_string(category[1:given.category_levels], ' > ') AS category, brand,
+    given.price_bands[1 + len(list_filter(bounds.prices, lambda bound: price > bound))] AS price_band
+FROM items, bounds, given;
+
+CREATE TEMP TABLE faded AS
+SELECT user_id, item_id, event_time, device, weights.weight,
+    pow(0.5, date_diff('day', event_date, given.as_of) / given.half_life) AS faded
+FROM events, given, weights WHERE weights.event_type = events.event_type;
+
+CREATE TEMP TABLE by_item AS
+SELECT user_id, item_id, sum(weight * faded) AS score, count(*) AS evidence FROM faded GROUP BY user_id, item_id;
+
+CREATE TEMP VIEW affinities AS
+WITH pieces AS (
+    SELECT user_id, 'category' AS dimension, category AS key, sum(score) AS score, sum(evidence) AS evidence
+    FROM by_item JOIN keys USING (item_id) GROUP BY user_id, category
+    UNION ALL
+    SELECT user_id, 'brand', brand, sum(score), sum(evidence)
+    FROM by_item JOIN keys USING (item_id) GROUP BY user_id, brand
+    UNION ALL
+    SELECT user_id, 'price_band', price_band, sum(score), sum(evidence)
+    FROM by_item JOIN keys USING (item_id) GROUP BY user_id, price_band
+    UNION ALL
+    SELECT user_id, 'daypart', dayparts[1 + hour(event_time) // 6] AS part, sum(faded), count(*)
+    FROM faded, given GROUP BY user_id, part
+    UNION ALL
+    SELECT user_id, 'device', device, sum(faded), count(*) FROM faded GROUP BY user_id, device
+)
+SELECT *, score / sum(score) OVER (PARTITION BY user_id, dimension) AS share
+FROM pieces, given
+QUALIFY row_number() OVER (PARTITION BY user_id, dimension ORDER BY score DESC, key) <= given.keys_kept;
