@@ -1,4 +1,4 @@
-"""silver -> gold: day tiles of the window, then RFM and affinities as of its end, gated before they are written.
+"""silver -> gold: day tiles of the window, then features as of its end, gated before they are written.
 
 Days before the window that cleaning has corrected for late events are computed again; where no run of clean_events
 over this window says which they are, all days within the late horizon.
@@ -13,39 +13,69 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from expectations.gate import gate
-from features.affinity import affinity
+from features.affinity import leanings_at
 from features.consent import consented_events, withdrawn_users, without_consent
-from features.rfm import rfm
+from features.engagement import engagement
+from features.rfm import scored
 from features.tiles import user_day, user_item_day
+from jobs import value
+from jobs.drift import check_drift
 from jobs.job import CLEANED_FROM, Context, Report
+from jobs.user_state import bring_forward, state_at
+from jobs.version import code_version
 from lake import delta, log
 from lake.console import say, step
 from lake.errors import ContractError
 from lake.runs import newest_done
 from lake.settings import MissingConsent
-from lake.tables import AFFINITY, CONSENTS, EVENTS, RFM, USER_DAY, USER_ITEM_DAY, Table
+from lake.state import Marker
+from lake.tables import AFFINITY, CONSENTS, ENGAGEMENT, EVENTS, RFM, USER_DAY, USER_ITEM_DAY, USER_STATE, VALUE
 from lake.window import EARLIEST, Window, parse_date
 
-AHEAD = ("great_expectations",)
+AHEAD = ("great_expectations", "scipy.optimize")
+
+# A detail of the runs: what the features were made of.
+INPUTS = "made of"
 
 
 def run(context: Context) -> Report:
     """Build the features of the window. Raises ContractError without silver.events, or when a gate fails."""
     settings = context.settings
     missing = settings.consent_default()
-    if not delta.exists(context.spark, settings, EVENTS.name):
+    if not log.exists(settings, EVENTS.name):
         raise ContractError(
             f"{EVENTS.name} was never written in {settings.home}; first: attune run clean_events "
             f"--start {context.window.start} --end {context.window.end}"
         )
+    inputs = _inputs(context)
+    done = None if context.forced else _done(context, inputs)
+    if done:
+        return Report(skipped=f"run {done[:8]} built it from the same tables; to build it again: --option force=true")
     tiles = _corrected(context)
     consents = _table(context, "silver.consents")
     with step(f"day tiles {tiles}"):
         # First, because writing the tiles may drop the last trace of a user by which the other tables find them.
         forgotten = _forget(context, consents, missing)
         _write_tiles(context, tiles, consents, missing)
-    with step(f"RFM and affinities as of {context.window.end}"):
-        return _write_features(context, forgotten)
+    with step(f"RFM, engagement, value and affinities as of {context.window.end}"):
+        report = _write_features(context, tiles, forgotten)
+    report.details[INPUTS] = inputs
+    return report
+
+
+def _inputs(context: Context) -> str:
+    """What the features are made of: versions of tables, and what decides about people without a consent."""
+    versions = {name: log.version(context.settings, name) for name in (EVENTS.name, "silver.items", CONSENTS.name)}
+    said = {"missing_consent": context.settings.missing_consent, "horizon": context.settings.value_horizon_days}
+    return json.dumps(versions | said | {"code": code_version()})
+
+
+def _done(context: Context, inputs: str) -> str | None:
+    """The run that has done all this already, or None."""
+    run = newest_done(context.settings, "build_features", context.window)
+    today = Window.day(context.window.end)
+    kept = any(log.may_hold(context.settings, table.name, "as_of", today) for table in (RFM, AFFINITY))
+    return str(run["run_id"]) if run and kept and run["details"].get(INPUTS) == inputs else None
 
 
 def _corrected(context: Context) -> Window:
@@ -80,7 +110,7 @@ def _forget(context: Context, consents: DataFrame, missing: MissingConsent) -> i
     if missing == "granted" and (log.is_empty(context.settings, CONSENTS.name) or withdrawn_users(consents).isEmpty()):
         return 0
     removed = 0
-    for table in (USER_ITEM_DAY, USER_DAY, RFM, AFFINITY):
+    for table in (USER_ITEM_DAY, USER_DAY, USER_STATE, RFM, ENGAGEMENT, AFFINITY, VALUE):
         users = _table(context, table.name).select("user_id")
         gone = without_consent(users, consents, missing).persist()
         found = gone.count()
@@ -91,35 +121,52 @@ def _forget(context: Context, consents: DataFrame, missing: MissingConsent) -> i
     return removed
 
 
-def _write_features(context: Context, forgotten: int) -> Report:
-    """RFM and affinities: both are gated before either is written."""
-    as_of = context.window.as_of
-    before = f"event_date < '{context.window.end.isoformat()}'"
-    days = _table(context, USER_DAY.name).filter(before)
-    item_days = _table(context, USER_ITEM_DAY.name).filter(before)
-    made: list[tuple[Table, DataFrame]] = [
-        (RFM, rfm(days, as_of).persist()),
-        (AFFINITY, affinity(item_days, days, _table(context, "silver.items"), as_of).persist()),
-    ]
-    for table, frame in made:
-        gate(frame, table.name, context.settings, context.run_id)
-    today = delta.in_window("as_of", Window.day(context.window.end))
-    for table, frame in made:
+def _write_features(context: Context, tiles: Window, forgotten: int) -> Report:
+    """RFM, engagement and value of all users, affinities of those touched, from the state; written when all pass."""
+    end = context.window.end
+    marker, _ = bring_forward(context)
+    # Where the window lies in the past the state is made from all tiles: once, for all that is read from it.
+    state = state_at(context, end) if marker.as_of == end else state_at(context, end).persist()
+    users, engaged = scored(state, end).persist(), engagement(state, end).persist()
+    anew = _affinities(context, marker, state).persist()
+    scores = value.value_at(context, state, end)
+    worth = scores.frame.persist() if scores.frame is not None else None
+    segments = {row["segment"]: row["count"] for row in users.groupBy("segment").count().collect()}
+    beyond = check_drift(context, tiles, segments)
+    for table, frame in ((RFM, users), (ENGAGEMENT, engaged), (AFFINITY, anew), (VALUE, worth)):
+        if frame is not None:
+            gate(frame, table.name, context.settings, context.run_id)
+    today, days = delta.in_window("as_of", Window.day(end)), sorted({end, marker.as_of})
+    for table, frame in ((RFM, users), (ENGAGEMENT, engaged)):
         delta.replace_window(frame, context.settings, table, today, context.run_id, files=1)
-    report = Report(details=_details(made[0][1], made[1][1], days, context, forgotten))
-    for _, frame in made:
-        frame.unpersist()
+    written = " OR ".join(delta.in_window("as_of", Window.day(day)) for day in days)
+    delta.replace_window(anew, context.settings, AFFINITY, written, context.run_id)
+    value.write(context, scores)
+    report = Report(details=_details(segments, context, forgotten) | {"drift": str(beyond), "value": scores.made_by})
+    for frame in (users, engaged, anew, worth, state):
+        if frame is not None:
+            frame.unpersist()
     return report
 
 
-def _details(
-    scored: DataFrame, leanings: DataFrame, days: DataFrame, context: Context, forgotten: int
-) -> dict[str, str]:
-    segments = {row["segment"]: row["count"] for row in scored.groupBy("segment").count().collect()}
+def _affinities(context: Context, marker: Marker, state: DataFrame) -> DataFrame:
+    """Rows of gold.affinity: as of the marker's date, of the users touched since the latest row before it; and, where
+    the window lies in the past, as of its end, of everybody. state: as of the window's end.
+    """
+    since = log.last_date(context.settings, AFFINITY.name, "as_of", marker.as_of)
+    held = _table(context, USER_STATE.name)
+    touched = held if since is None else held.filter(F.col("touched") > F.lit(since))
+    rows = leanings_at(touched, marker.as_of)
+    if marker.as_of == context.window.end:
+        return rows
+    return rows.unionByName(leanings_at(state, context.window.end))
+
+
+def _details(segments: dict[str, int], context: Context, forgotten: int) -> dict[str, str]:
+    leanings = _table(context, AFFINITY.name).filter(delta.in_window("as_of", Window.day(context.window.end)))
     by_dimension = {row["dimension"]: row["count"] for row in leanings.groupBy("dimension").count().collect()}
-    seen = (
-        days.filter(delta.in_window("event_date", context.window)).agg(F.sum("events"), F.count(F.lit(1))).collect()[0]
-    )
+    days = _table(context, USER_DAY.name).filter(delta.in_window("event_date", context.window))
+    seen = days.agg(F.sum("events"), F.count(F.lit(1))).collect()[0]
     if not seen[0]:
         say(f"{EVENTS.name} holds no event in {context.window} that may be used; scores only grow older")
     return {

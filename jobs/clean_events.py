@@ -25,6 +25,7 @@ from lake import delta, log
 from lake.codes import country_codes, currency_codes
 from lake.console import say, step
 from lake.errors import SourceError
+from lake.sources.bronze import bronze_table
 from lake.sources.columns import is_no_item
 from lake.sources.mapping import Mapping
 from lake.tables import CONSENTS, EVENTS, ITEMS, REJECTED, USERS
@@ -35,14 +36,17 @@ AHEAD = ("great_expectations",)
 
 def run(context: Context) -> Report:
     """Clean the window. Raises ContractError when the books do not balance or the gate fails."""
-    spark, settings, run_id = context.spark, context.settings, context.run_id
+    settings, run_id = context.settings, context.run_id
     registered = Mapping.for_home(settings).values()
-    mappings = [mapping for mapping in registered if delta.exists(spark, settings, f"bronze.{mapping.name}")]
+    mappings = [mapping for mapping in registered if log.exists(settings, f"bronze.{mapping.name}")]
     if not mappings:
         raise SourceError(
             f"nothing has been ingested in {settings.home}; first: attune load SOURCE, then "
             f"attune run ingest_events --start {context.window.start} --end {context.window.end}"
         )
+    if not _anything(context, mappings):
+        say(f"nothing arrived for {context.window}, and the tables hold nothing of it")
+        return Report(0, 0, 0, 0, {CLEANED_FROM: context.window.start})
     with step("items, users and consents"):
         _people_and_items(context, mappings)
     bronze = {mapping.name: _arrived(context, mapping) for mapping in mappings}
@@ -75,6 +79,18 @@ def run(context: Context) -> Report:
     with step("gate: silver.events"):
         gate(_window_of(context, "silver.events", "event_date", window), "silver.events", settings, run_id)
     return report
+
+
+def _anything(context: Context, mappings: list[Mapping]) -> bool:
+    """Whether a row of the window, or one that came with it, may be in bronze or in what cleaning writes.
+
+    By the ranges in the logs: a day without data costs no session.
+    """
+    bronze = [f"bronze.{mapping.name}" for mapping in mappings]
+    bronze += [bronze_table(mapping, kind).name for mapping in mappings for kind in mapping.kinds if kind != "events"]
+    looked = [(name, date) for name in bronze for date in ("_window_date", "_logical_date")]
+    looked += [(EVENTS.name, "event_date"), (REJECTED.name, "window_date")]
+    return any(log.may_hold(context.settings, name, date, context.window) for name, date in looked)
 
 
 def _arrived(context: Context, mapping: Mapping) -> DataFrame:

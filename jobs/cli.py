@@ -6,14 +6,13 @@ import os
 import sys
 import traceback
 from dataclasses import asdict
-from datetime import date
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from lake import settings as settings_module
-from lake.console import emit_json, emit_table, err, say, step
+from lake.console import emit_json, err, say, step
 from lake.errors import AttuneError, SettingError
 from lake.settings import Settings
 from lake.window import Window, parse_date
@@ -167,11 +166,11 @@ def nightly(
     json: Json = False,
 ) -> None:
     """Run all five jobs for one day in this process, as Airflow runs them one by one."""
-    from jobs.job import JOBS, execute
+    from jobs.job import NIGHT, execute
 
     settings = _settings(home, missing_consent, ask=True)
     window = Window.day(parse_date(day))
-    reports = {job: execute(job, window, settings).as_dict() for job in JOBS}
+    reports = {job: execute(job, window, settings).as_dict() for job in NIGHT}
     if json:
         emit_json(reports)
 
@@ -186,6 +185,7 @@ def recommend(
     json: Json = False,
 ) -> None:
     """Show tonight's recommendations for a user, with reasons. Reads the snapshot: no Spark, no Java."""
+    from jobs.summary import show_answer
     from serving.reader import SnapshotReader
 
     answer = SnapshotReader(str(_settings(home).lake)).recommend(user, k, segment=segment, country=country)
@@ -196,6 +196,52 @@ def recommend(
 
 
 @app.command()
+def profile(
+    user: Annotated[str, typer.Argument(help="The user's id.")],
+    as_of: Annotated[
+        str | None, typer.Option("--as-of", help="What was known before this date. Default: the features' date.")
+    ] = None,
+    home: Home = None,
+    missing_consent: Consent = None,
+    json: Json = False,
+) -> None:
+    """Show all that is held about a person, in words and numbers. No Spark, no Java."""
+    from jobs.user_profile import profile as look_up
+    from jobs.user_profile import show
+
+    day = parse_date(as_of) if as_of else None
+    found = look_up(_settings(home, missing_consent), user, day)
+    if json:
+        emit_json(found.as_dict())
+    else:
+        show(found)
+
+
+@app.command()
+def compare(
+    versions: Annotated[
+        list[str] | None, typer.Argument(help="Versions or aliases. Default: the champion and the newest.")
+    ] = None,
+    end: Annotated[
+        str | None, typer.Option("--end", help="Judge on what came last before this date. Default: the newest's.")
+    ] = None,
+    home: Home = None,
+    missing_consent: Consent = None,
+    json: Json = False,
+) -> None:
+    """Show model versions and all single sources side by side, on the same users of one test window."""
+    from jobs.compare import compare as compare_versions
+    from jobs.compare import show
+
+    last = parse_date(end) if end else None
+    found = compare_versions(_settings(home, missing_consent, ask=True), versions or [], last)
+    if json:
+        emit_json(found.as_dict())
+    else:
+        show(found)
+
+
+@app.command()
 def runs(
     last: Annotated[int, typer.Option(min=1, max=1000, help="How many.")] = 20,
     job: Annotated[str | None, typer.Option(help="Only this job.")] = None,
@@ -203,16 +249,14 @@ def runs(
     json: Json = False,
 ) -> None:
     """Show the latest job runs and their books: read = clean + rejected + duplicates."""
+    from jobs.summary import show_runs
     from lake.runs import latest_runs
 
     rows = latest_runs(_settings(home), last, job)
     if json:
         emit_json(rows)
         return
-    columns = {"started": "started_at", "job": "job", "start": "start", "end": "end", "state": "state",
-               "seconds": "seconds", "read": "rows_read", "clean": "rows_clean", "rejected": "rows_rejected",
-               "duplicate": "rows_duplicate", "error": "error"}  # fmt: skip
-    emit_table("job runs", list(columns), [[_short(row[name]) for name in columns.values()] for row in rows])
+    show_runs(rows)
 
 
 @app.command()
@@ -248,25 +292,6 @@ def ui(
     from jobs.ui import serve_ui
 
     serve_ui(_settings(home, missing_consent))
-
-
-def show_answer(answer: Any) -> None:
-    """A user's list, for people."""
-    rows = [[item.rank, item.title or item.item_id, item.score, item.source, item.reason] for item in answer.items]
-    where = "" if answer.rung == "personal" else f", {answer.rung} list of {answer.cohort}"
-    emit_table(
-        f"user {answer.user_id}: snapshot {answer.snapshot_id} as of {answer.as_of}{where}",
-        ["rank", "item", "score", "source", "reason"],
-        rows,
-    )
-
-
-def _short(value: Any) -> Any:
-    if isinstance(value, str):
-        return value if len(value) <= 60 else value[:57] + "..."
-    if isinstance(value, float):
-        return round(value, 1)
-    return str(value)[:16] if isinstance(value, date) else value
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 from jobs.airflow_home import AirflowHome
-from jobs.job import JOBS, execute
+from jobs.job import NIGHT, execute
 from jobs.summary import Summary, summarise
 from lake.console import say, step
 from lake.errors import SettingError
@@ -44,7 +44,7 @@ def run_demo(settings: Settings, source: str, path: Path | None, nights: int, da
     say(f"writing to {settings.home}; {source}: {history} in one window, then {nights} nights")
     with step(f"loading {source} {history}"):
         load(source, settings, path, start=history.start, end=history.end)
-    jobs = BEFORE_TRAINING if nights else tuple(JOBS)
+    jobs = BEFORE_TRAINING if nights else NIGHT
     for job in jobs:
         execute(job, history, settings)
     if nights:

@@ -11,7 +11,7 @@ from lake.errors import SourceError
 from lake.settings import Settings
 from lake.sources.bronze import Arrival, bronze_table
 from lake.sources.discovery import visible_files
-from lake.sources.ingestion import Outcome, ingest_new_files
+from lake.sources.ingestion import Outcome, ingest_new_files, new_files
 from lake.sources.mapping import Mapping
 
 TOLD = 20  # files named one by one; the rest is counted, and all are in ops.files
@@ -22,13 +22,13 @@ def run(context: Context) -> Report:
 
     Raises SourceError when no source is registered or nothing has ever landed.
     """
-    mappings = _landed(context.settings)
+    mappings = [mapping for mapping in _landed(context.settings) if new_files(context.settings, mapping)]
+    if not mappings:
+        return Report(skipped="no new file")
     arrival = Arrival(datetime.now(UTC), context.window.end - timedelta(days=1), context.run_id)
     outcomes: list[Outcome] = []
     for mapping in mappings:
         outcomes += ingest_new_files(context.spark, context.settings, mapping, arrival)
-    if not outcomes:
-        return Report(skipped="no new file")
     _tell(outcomes)
     report = _report(outcomes)
     if not report.details["files_ingested"] and not _ever(context, mappings):

@@ -30,11 +30,15 @@ if TYPE_CHECKING:
 JOBS = {
     "ingest_events": "landing files to bronze, exactly once a file",
     "clean_events": "bronze to silver: standardise, correct, reject, deduplicate, sessionise, gate",
-    "build_features": "silver to gold: day tiles, RFM and affinities, gate",
+    "build_features": "silver to gold: day tiles, RFM, engagement, value and affinities, gate",
     "train_models": "gold to MLflow: popularity, repurchase, ALS and the hybrid; promote the better",
     "publish_snapshots": "gold and the champion to tonight's snapshot: rank, apply policy, gate, switch",
+    "maintain_tables": "all tables: few files, nothing past its retention; changes no row that is read",
 }
 
+
+# What a night runs, in this order; the others have times of their own.
+NIGHT = tuple(JOBS)[:5]
 
 # A detail of clean_events' runs: the first day it cleaned, earlier than the window's when late events came.
 CLEANED_FROM = "cleaned from"
@@ -73,19 +77,26 @@ class Report:
 
 @dataclass
 class Context:
-    """What a job is given. The Spark session starts when it is first asked for."""
+    """What a job is given. The Spark session starts when it is first asked for, and with it the imports of `ahead`."""
 
     job: str
     window: Window
     settings: Settings
     options: dict[str, str] = field(default_factory=dict)
     run_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    ahead: tuple[str, ...] = ()
+
+    @property
+    def forced(self) -> bool:
+        """Whether the option force=true asks for work that seems to be done."""
+        return self.options.get("force", "").lower() in ("true", "yes", "1")
 
     @cached_property
     def spark(self) -> SparkSession:
         """The session."""
         from lake.session import session
 
+        _import_ahead(self.ahead)
         return session(self.settings, f"attune {self.job} {self.window}")
 
 
@@ -96,10 +107,9 @@ def execute(job: str, window: Window, settings: Settings, options: dict[str, str
     """
     if job not in JOBS:
         raise SettingError(f"there is no job {job[:60]!r}; jobs: {', '.join(JOBS)}")
-    context = Context(job, window, settings, options or {})
     module = importlib.import_module(f"jobs.{job}")
+    context = Context(job, window, settings, options or {}, ahead=getattr(module, "AHEAD", ()))
     say(f"{job} {window}: started, run {context.run_id[:8]}")
-    _import_ahead(getattr(module, "AHEAD", ()))
     started_at, started = datetime.now(UTC), time.monotonic()
     report = Report()
     try:

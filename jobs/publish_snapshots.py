@@ -9,14 +9,17 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from expectations.gate import gate
+from features.affinity import leanings_at
 from features.consent import without_consent
 from jobs.factors import keep_factors, last_factors, scratch
 from jobs.job import Context, Report
 from jobs.train_models import registry
+from jobs.user_state import state_at
 from lake import delta, log
 from lake.console import say, step
 from lake.errors import ContractError, ModelError
-from lake.tables import AFFINITY, FALLBACKS, RECOMMENDATIONS, RFM, USER_ITEM_DAY
+from lake.state import read_marker
+from lake.tables import FALLBACKS, RECOMMENDATIONS, RFM, USER_ITEM_DAY, USER_STATE
 from lake.window import Window
 from models import hybrid, tracking
 from models.hybrid import Parameters
@@ -40,7 +43,7 @@ def run(context: Context) -> Report:
             "only a rollback goes back: attune rollback --to ..."
         )
     missing, spark = settings.consent_default(), context.spark
-    where = registry(context)
+    where = registry(context.settings)
     champion = tracking.champion(where)
     if champion is None:
         raise ModelError(
@@ -50,17 +53,19 @@ def run(context: Context) -> Report:
     ranker = tracking.load_ranker(where, champion)
     tiles = _table(context, USER_ITEM_DAY.name).where(F.col("event_date") < F.lit(end))
     today = delta.in_window("as_of", Window.day(end))
-    rfm, affinity = (_table(context, table.name).where(today) for table in (RFM, AFFINITY))
-    # People who rate but do not buy have affinities and no RFM.
-    if not any(log.may_hold(settings, table.name, "as_of", Window.day(end)) for table in (RFM, AFFINITY)):
+    # People who rate but do not buy have a state and no RFM.
+    marker = read_marker(settings)
+    built = marker is not None and marker.as_of == end
+    if not built and not log.may_hold(settings, RFM.name, "as_of", Window.day(end)):
         raise ContractError(
-            f"{RFM.name} and {AFFINITY.name} hold nothing as of {end}; first: attune run build_features "
+            f"{RFM.name} and {USER_STATE.name} hold nothing as of {end}; first: attune run build_features "
             f"--start {context.window.start} --end {end}"
         )
+    rfm, affinity = _table(context, RFM.name).where(today), leanings_at(state_at(context, end), end)
     items, profiles = _table(context, "silver.items"), _table(context, "silver.users")
     refusing = without_consent(tiles.select("user_id"), _table(context, "silver.consents"), missing).persist()
     consented = tiles.join(refusing, "user_id", "left_anti").persist()
-    parameters = Parameters()
+    parameters = Parameters(diversity=settings.diversity)
     with step(f"fitting sources before {end}"):
         sources = hybrid.fit_sources(
             consented, rfm.join(refusing, "user_id", "left_anti"), affinity, items, context.window.as_of, parameters,

@@ -7,7 +7,7 @@ all the same. A model that does not beat the champion is kept as the challenger,
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -19,16 +19,26 @@ from jobs.version import code_version
 from lake import delta
 from lake.console import say, step
 from lake.errors import ContractError
+from lake.settings import Settings
 from lake.tables import EVENTS, USER_DAY, USER_ITEM_DAY
 from models import hybrid, tracking
 from models.hybrid import Parameters, Sources
 from models.interactions import before, positives
-from models.promotion import CHAMPION, HYBRID, Decision, decide
+from models.promotion import CHAMPION, HYBRID, Bounds, Decision, decide
 from models.ranker import Ranker
-from models.report import children, figures, summary, table_rows
+from models.report import (
+    children,
+    cold_start,
+    cold_start_metrics,
+    figures,
+    group_rows,
+    price,
+    summary,
+    table_rows,
+)
 from models.split import Split, time_split
 from models.tracking import Registry, Training, Version
-from models.training import Judged, Log, Timings, fit_before, judge, learn
+from models.training import Judged, Log, Timings, calibrate, check_activity, fit_before, foretold, judge, learn, lessons
 
 AHEAD = ("mlflow", "xgboost.spark")
 
@@ -36,17 +46,17 @@ AHEAD = ("mlflow", "xgboost.spark")
 INPUTS = ("silver.events", "silver.items", "silver.consents", "gold.user_item_day", "gold.user_day")
 
 
-def registry(context: Context) -> Registry:
+def registry(settings: Settings) -> Registry:
     """Where the models of this home live: named by its registered sources."""
-    names = tuple(sorted(path.stem for path in context.settings.sources.glob("*.toml"))) or ("local",)
-    return Registry(context.settings.tracking_uri, names, context.settings.home / "mlartifacts")
+    names = tuple(sorted(path.stem for path in settings.sources.glob("*.toml"))) or ("local",)
+    return Registry(settings.tracking_uri, names, settings.home / "mlartifacts")
 
 
 def run(context: Context) -> Report:
     """Train as of the window's end. Raises ContractError without silver.events, ModelError with too little data."""
-    where = registry(context)
+    where = registry(context.settings)
     champion = tracking.champion(where)
-    if champion is not None and not _forced(context):
+    if champion is not None and not context.forced:
         age = (context.window.end - champion.checked).days
         if age < context.settings.train_every_days:
             return Report(
@@ -57,22 +67,31 @@ def run(context: Context) -> Report:
 
 
 def _train(context: Context, where: Registry, champion: Version | None) -> Report:
-    parameters, timings = Parameters(), Timings()
-    log = _inputs(context)
+    parameters, timings = Parameters(diversity=context.settings.diversity), Timings()
+    log = inputs(context)
     with step("splitting by time"), timings.stage("split"):
         split = time_split(log.wanted, context.window.as_of)
-    with step(f"fitting sources before {split.validation:%Y-%m-%d %H:%M}"), timings.stage("fit_validation"):
-        early = fit_before(log, split.validation, parameters, scratch(context, "train_models", "validation"), say)
+        check_activity(log, split)
+    windows = []
+    for number, (start, until) in enumerate(split.label_windows):
+        with step(f"fitting sources before {start:%Y-%m-%d %H:%M}"), timings.stage("fit_labels"):
+            early = fit_before(log, start, parameters, scratch(context, "train_models", f"labels-{number}"), say)
+        with step(f"taking lessons of what was wanted until {until:%Y-%m-%d %H:%M}"), timings.stage("lessons"):
+            windows.append(lessons(log, early, until, parameters))
+        hybrid.release(early)
+    with step("learning what a score is worth"), timings.stage("calibrate"):
+        calibration = calibrate(windows, split, hybrid.FEATURES, parameters, _workers(context))
     with step("learning to rank"), timings.stage("rank"):
-        ranker = learn(log, early, split.test, parameters, _workers(context))
-    hybrid.release(early)
+        ranker = replace(learn(windows, hybrid.FEATURES, parameters, _workers(context)), calibration=calibration)
     with step(f"fitting sources before {split.test:%Y-%m-%d %H:%M}"), timings.stage("fit_test"):
         late = fit_before(log, split.test, parameters, scratch(context, "train_models", "test"), say)
-    old = _old_ranker(where, champion, hybrid.features(late))
+    old = _old_ranker(where, champion, hybrid.FEATURES)
     rankers = {HYBRID: ranker} | ({CHAMPION: old} if old else {})
     with step("judging all models on the last window"), timings.stage("judge"):
         judged = judge(log, late, split.end, rankers, parameters)
-    decision = decide(judged.replicates, hybrid.SOURCES, has_champion=old is not None)
+        judged = replace(judged, reliability=foretold(log, late, judged, calibration, split.end))
+    bounds = Bounds(context.settings.promotion_coverage, context.settings.promotion_popularity_bias)
+    decision = decide(judged.replicates, judged.exposure, hybrid.SOURCES, bounds, has_champion=old is not None)
     with step("keeping the training in MLflow"), timings.stage("track"):
         training = _training(context, split, judged, late, ranker, parameters, timings, decision)
         challenger = tracking.log_training(where, training)
@@ -81,6 +100,10 @@ def _train(context: Context, where: Registry, champion: Version | None) -> Repor
     for frame in (judged.scored, log.wanted):
         frame.unpersist()
     say(f"{challenger}: {decision.reason}")
+    for scope, told in judged.reliability.items():
+        say(f"probabilities of {scope} candidates: {told.words()}")
+    for name, value in price(judged).items():
+        say(f"diversity {parameters.diversity:g}: {name} {value:+.4f}")
     return Report(
         model_version=str(challenger if decision.promote else champion),
         details={
@@ -91,12 +114,15 @@ def _train(context: Context, where: Registry, champion: Version | None) -> Repor
             "split": json.dumps(asdict(split), default=str),
             "test_users": json.dumps(judged.replicates.users),
             "metrics": json.dumps(table_rows(judged)),
+            "cold_start": json.dumps(cold_start(judged)),
+            "diversity_price": json.dumps(price(judged)),
+            "calibration": json.dumps({scope: told.figures() for scope, told in judged.reliability.items()}),
             "seconds": json.dumps({name: round(value, 1) for name, value in timings.items()}),
         },
     )
 
 
-def _inputs(context: Context) -> Log:
+def inputs(context: Context) -> Log:
     """What consenting people did before the window's end; the positives are persisted."""
     settings, spark, end = context.settings, context.spark, context.window.end
     missing = settings.consent_default()
@@ -146,16 +172,22 @@ def _training(
     timings: Timings, decision: Decision,
 ) -> Training:  # fmt: skip
     versions = {name: delta.version(context.spark, context.settings, name) for name in INPUTS}
-    described = {f"split_{name}": value.isoformat() for name, value in asdict(split).items()}
+    instants = {"validation": split.validation, "test": split.test, "end": split.end}
+    described = {f"split_{name}": value.isoformat() for name, value in instants.items()}
+    described["split_labels"] = ", ".join(value.isoformat() for value in split.labels)
     return Training(
         as_of=context.window.end,
         parameters={**described, **{f"delta_{name}": value for name, value in versions.items()}, "own": parameters.own,
                     "take": parameters.take, "half_life": parameters.half_life},
-        metrics={**summary(judged, HYBRID), **{f"seconds/{name}": value for name, value in timings.items()}},
+        metrics={**summary(judged, HYBRID), **cold_start_metrics(judged), **price(judged),
+                 **{f"seconds/{name}": value for name, value in timings.items()}},
         tags={"git_commit": code_version(), "run_id": context.run_id, "decision": decision.reason[:4000]},
         children=children(judged, parameters, sources.factors.epochs),
         plots=figures(judged, sources),
-        tables={"metrics": table_rows(judged), "features": list(ranker.features)},
+        tables={"metrics": table_rows(judged), "metrics_by_group": group_rows(judged),
+                "cold_start": cold_start(judged),
+                "features": list(ranker.features),
+                "reliability": {scope: told.as_dict() for scope, told in judged.reliability.items()}},
         ranker=ranker,
     )  # fmt: skip
 
@@ -163,7 +195,3 @@ def _training(
 def _workers(context: Context) -> int:
     """Tasks that train trees together: two where there are cores for it."""
     return max(1, min(2, context.spark.sparkContext.defaultParallelism))
-
-
-def _forced(context: Context) -> bool:
-    return context.options.get("force", "").lower() in ("true", "yes", "1")

@@ -7,7 +7,8 @@ or the version after. Tables are addressed by path; predicates are built from da
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from typing import TypeVar
@@ -26,6 +27,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from lake import log
+from lake.console import say
 from lake.contracts import Column as TableColumn
 from lake.errors import ContractError
 from lake.settings import Settings
@@ -59,21 +61,40 @@ def exists(spark: SparkSession, settings: Settings, name: str) -> bool:
 
 
 def ensure(spark: SparkSession, settings: Settings, table: Table) -> None:
-    """Create the table from its contract unless it is there."""
+    """Create the table from its contract unless it is there; one of an earlier contract gets the columns it lacks."""
     if exists(spark, settings, table.name):
+        _migrate(spark, settings, table)
         return
     builder = DeltaTable.createIfNotExists(spark).location(str(table_path(settings, table.name)))
     for item in table.columns:
         builder = builder.addColumn(item.name, item.type, comment=item.comment)
     if table.stats:
         builder = builder.property("delta.dataSkippingStatsColumns", ",".join(table.stats))
+    if table.tracked:
+        builder = builder.property("delta.enableChangeDataFeed", "true")
     # Readers without Spark (delta-rs, DuckDB, polars) must be able to open every table.
     builder = builder.property("delta.minReaderVersion", "1").property("delta.enableDeletionVectors", "false")
-    _retrying(builder.execute)
+    retrying(builder.execute)
+
+
+def _migrate(spark: SparkSession, settings: Settings, table: Table) -> None:
+    """Add the contract's columns that the table lacks, null in its rows, in one commit without data."""
+    lacking = log.lacking(settings, table)
+    if not lacking:
+        return
+    say(f"{table.name} gets {', '.join(item.name for item in lacking)}: it is of an earlier contract")
+    columns = (F.col(item.name).alias(item.name, metadata={"comment": item.comment}) for item in table.columns)
+    nothing = spark.createDataFrame([], table.schema).select(*columns)
+    writer = nothing.write.format("delta").mode("append").option("mergeSchema", "true")
+    retrying(lambda: writer.save(str(table_path(settings, table.name))))
+    log.set_statistics(settings, table)
 
 
 def read(spark: SparkSession, settings: Settings, name: str, version: int | None = None) -> DataFrame:
-    """A table, as of now or of a version; empty with the contract's schema when it was never written."""
+    """A table, as of now or of a version; empty with the contract's schema when it was never written.
+
+    Columns of the contract that the table does not have yet are null.
+    """
     if not exists(spark, settings, name):
         if name not in TABLES:
             raise ContractError(f"there is no table {name} at {table_path(settings, name)}; known: {', '.join(TABLES)}")
@@ -81,7 +102,10 @@ def read(spark: SparkSession, settings: Settings, name: str, version: int | None
     reader = spark.read.format("delta")
     if version is not None:
         reader = reader.option("versionAsOf", version)
-    return reader.load(str(table_path(settings, name)))
+    frame = reader.load(str(table_path(settings, name)))
+    contract = TABLES[name].columns if name in TABLES else ()
+    lacking = {item.name: F.lit(None).cast(item.type) for item in contract if item.name not in frame.columns}
+    return frame.withColumns(lacking) if lacking else frame
 
 
 def version(spark: SparkSession, settings: Settings, name: str) -> int | None:
@@ -133,7 +157,7 @@ def replace_window(
             .save(str(table_path(settings, table.name)))
         )
 
-    _retrying(write)
+    retrying(write)
 
 
 def append(
@@ -144,7 +168,7 @@ def append(
     writer = conform(frame, table).write.format("delta").mode("append").option("userMetadata", run_id)
     if once:
         writer = writer.option("txnAppId", once[0]).option("txnVersion", once[1])
-    _retrying(lambda: writer.save(str(table_path(settings, table.name))))
+    retrying(lambda: writer.save(str(table_path(settings, table.name))))
 
 
 def merge(frame: DataFrame, settings: Settings, table: Table, run_id: str, *, update: bool = True) -> None:
@@ -172,11 +196,8 @@ def merge(frame: DataFrame, settings: Settings, table: Table, run_id: str, *, up
             builder = builder.whenMatchedUpdateAll(condition=changed)
         builder.whenNotMatchedInsertAll().execute()
 
-    spark.conf.set("spark.databricks.delta.commitInfo.userMetadata", run_id)
-    try:
-        _retrying(write)
-    finally:
-        spark.conf.unset("spark.databricks.delta.commitInfo.userMetadata")
+    with configured(spark, {"spark.databricks.delta.commitInfo.userMetadata": run_id}):
+        retrying(write)
 
 
 def _comparable(side: str, column: TableColumn) -> str:
@@ -185,15 +206,27 @@ def _comparable(side: str, column: TableColumn) -> str:
 
 def delete_users(spark: SparkSession, settings: Settings, table: Table, users: DataFrame, run_id: str) -> None:
     """Delete the rows of the users in the frame: a MERGE, so that no id enters a predicate in the log."""
-    if not exists(spark, settings, table.name):
+    if log.is_empty(settings, table.name):
         return
     target = DeltaTable.forPath(spark, str(table_path(settings, table.name))).alias("old")
     builder = target.merge(users.select("user_id").distinct().alias("gone"), "old.user_id = gone.user_id")
     builder = builder.whenMatchedDelete()
-    _retrying(builder.execute)
+    retrying(builder.execute)
 
 
-def _retrying(write: Callable[[], T]) -> T:
+@contextmanager
+def configured(spark: SparkSession, values: dict[str, str]) -> Iterator[None]:
+    """Settings of the session, for as long as the block runs."""
+    for name, value in values.items():
+        spark.conf.set(name, value)
+    try:
+        yield
+    finally:
+        for name in values:
+            spark.conf.unset(name)
+
+
+def retrying(write: Callable[[], T]) -> T:
     """Run a write again when another one won the race; the data is the same, so the result is."""
     for attempt in range(ATTEMPTS):
         try:

@@ -16,6 +16,7 @@ import pyarrow.dataset as ds
 from deltalake import CommitProperties, DeltaTable, write_deltalake
 from pyarrow.fs import LocalFileSystem, SubTreeFileSystem
 
+from lake.contracts import Column
 from lake.tables import Table
 from lake.window import Window
 
@@ -56,12 +57,22 @@ def files_of(table: DeltaTable) -> pa.Table:
     return pa.table(table.get_add_actions(flatten=True))
 
 
+def exists(settings: Settings, name: str) -> bool:
+    """Whether the table has been created."""
+    return DeltaTable.is_deltatable(address(settings, name))
+
+
+def version(settings: Settings, name: str) -> int:
+    """The latest version of a table; -1 when it was never written."""
+    return DeltaTable(address(settings, name)).version() if exists(settings, name) else -1
+
+
 def may_hold(settings: Settings, name: str, column: str, window: Window) -> bool:
     """Whether a table may have rows whose date is in the window, by the ranges of its files in the log.
 
     False is certain. column: a date of which the log keeps the range; where it does not, the answer is True.
     """
-    if not DeltaTable.is_deltatable(address(settings, name)):
+    if not exists(settings, name):
         return False
     files = files_of(DeltaTable(address(settings, name)))
     if f"min.{column}" not in files.column_names:
@@ -72,7 +83,7 @@ def may_hold(settings: Settings, name: str, column: str, window: Window) -> bool
 
 def last_date(settings: Settings, name: str, column: str, before: date) -> date | None:
     """The latest value before a date of a column by which the table is written, one value a file; None without."""
-    if not DeltaTable.is_deltatable(address(settings, name)):
+    if not exists(settings, name):
         return None
     files = files_of(DeltaTable(address(settings, name)))
     if f"max.{column}" not in files.column_names:
@@ -80,13 +91,34 @@ def last_date(settings: Settings, name: str, column: str, before: date) -> date 
     return max((day for day in files[f"max.{column}"].to_pylist() if day is not None and day < before), default=None)
 
 
+def first_date(settings: Settings, name: str, column: str) -> date | None:
+    """The earliest value of a date column, by the ranges in the log; None without rows or ranges."""
+    files = files_of(DeltaTable(address(settings, name)))
+    if f"min.{column}" not in files.column_names:
+        return None
+    return min((day for day in files[f"min.{column}"].to_pylist() if day is not None), default=None)
+
+
 def is_empty(settings: Settings, name: str) -> bool:
     """Whether a table has no row, or was never written, by the counts of its files in the log."""
-    if not DeltaTable.is_deltatable(address(settings, name)):
+    if not exists(settings, name):
         return True
     files = files_of(DeltaTable(address(settings, name)))
     counts = files["num_records"].to_pylist() if "num_records" in files.column_names else [None] * files.num_rows
     return all(count == 0 for count in counts)
+
+
+def lacking(settings: Settings, table: Table) -> list[Column]:
+    """Columns of the contract that the table, which must be there, does not have."""
+    have = {field.name for field in DeltaTable(address(settings, table.name)).schema().fields}
+    return [item for item in table.columns if item.name not in have]
+
+
+def set_statistics(settings: Settings, table: Table) -> None:
+    """Let the log keep ranges of just the columns that the contract says."""
+    DeltaTable(address(settings, table.name)).alter.set_table_properties(
+        {"delta.dataSkippingStatsColumns": ",".join(table.stats)}
+    )
 
 
 def arrow_schema(table: Table) -> pa.Schema:
@@ -104,10 +136,36 @@ def create(uri: str, table: Table, mode: Literal["error", "ignore"], commit: Com
 
 def append(settings: Settings, table: Table, rows: list[dict[str, Any]], run_id: str) -> None:
     """Append rows in one commit. For tables of few rows whose columns are of the types in ARROW."""
-    uri = address(settings, table.name)
-    if not DeltaTable.is_deltatable(uri):
-        create(uri, table, mode="ignore")
-    commit = CommitProperties(custom_metadata={"userMetadata": run_id})
+    uri, commit = _written(settings, table, run_id)
     write_deltalake(
-        uri, pa.Table.from_pylist(rows, schema=arrow_schema(table)), mode="append", commit_properties=commit
-    )
+        uri, pa.Table.from_pylist(rows, schema=arrow_schema(table)), mode="append", commit_properties=commit,
+        # A table of an earlier contract gets the columns it lacks.
+        schema_mode="merge",
+    )  # fmt: skip
+
+
+def rows(settings: Settings, table: Table, window: Window) -> list[dict[str, Any]]:
+    """The rows of a table of few rows whose window date is in the window; none when it was never written."""
+    if not exists(settings, table.name):
+        return []
+    day = ds.field(str(table.window))
+    found = dataset_of(DeltaTable(address(settings, table.name)))
+    taken: list[dict[str, Any]] = found.to_table(filter=(day >= window.start) & (day < window.end)).to_pylist()
+    return taken
+
+
+def replace(settings: Settings, table: Table, rows: list[dict[str, Any]], window: Window, run_id: str) -> None:
+    """Replace the rows whose window date is in the window, in one commit. For tables that append() is for."""
+    uri, commit = _written(settings, table, run_id)
+    write_deltalake(
+        uri, pa.Table.from_pylist(rows, schema=arrow_schema(table)), mode="overwrite", commit_properties=commit,
+        predicate=f"{table.window} >= DATE '{window.start}' AND {table.window} < DATE '{window.end}'",
+    )  # fmt: skip
+
+
+def _written(settings: Settings, table: Table, run_id: str) -> tuple[str, CommitProperties]:
+    """Address of a table that is there, and what its next commit says."""
+    uri = address(settings, table.name)
+    if not exists(settings, table.name):
+        create(uri, table, mode="ignore")
+    return uri, CommitProperties(custom_metadata={"userMetadata": run_id})

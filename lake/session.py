@@ -15,13 +15,29 @@ if TYPE_CHECKING:
 
 PROJECT = Path(__file__).resolve().parent.parent
 
+# Generated code for wide rows has methods beyond 8,000 bytes, which HotSpot interprets for ever unless told otherwise.
+# Room for hundreds of queries' classes and code from the start: it would be come by through full collections.
+JAVA_OPTIONS = "-XX:-DontCompileHugeMethods -XX:MetaspaceSize=300m -XX:ReservedCodeCacheSize=512m"
+
+# What the web UI would show. Plans of a few hundred queries, kept for nobody, fill a small driver.
+UNSEEN = {
+    "spark.ui.retainedJobs": "50",
+    "spark.ui.retainedStages": "50",
+    "spark.ui.retainedTasks": "500",
+    "spark.sql.ui.retainedExecutions": "5",
+    "spark.sql.maxPlanStringLength": "10000",
+}
+
 
 def spark_conf(settings: Settings) -> dict[str, str]:
     """Every Spark setting Attune relies on, for a session built here or by spark-submit."""
+    ui = os.environ.get("ATTUNE_SPARK_UI", "false")
     return {
         "spark.master": settings.spark_master,
         "spark.driver.memory": settings.spark_memory,
         "spark.executor.memory": settings.spark_memory,
+        "spark.driver.extraJavaOptions": JAVA_OPTIONS,
+        "spark.executor.extraJavaOptions": JAVA_OPTIONS,
         "spark.jars": ",".join(str(path) for path in jar_paths()),
         "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
         "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
@@ -31,11 +47,15 @@ def spark_conf(settings: Settings) -> dict[str, str]:
         "spark.databricks.delta.snapshotPartitions": "2",
         # A commit whose answer was lost must not be written twice.
         "spark.databricks.delta.commit.idempotencyCheck.enabled": "true",
+        # An aggregate or a sort takes a page at once, 64 MB unless told: those of one wide stage would fill the memory
+        # of a small driver and go to disk, of however few rows. Larger records get a page of their own.
+        "spark.buffer.pageSize": "4m",
         # Workers must run this interpreter, not the system's.
         "spark.pyspark.python": sys.executable,
         "spark.executorEnv.OPENBLAS_NUM_THREADS": "1",
         "spark.executorEnv.PYTHONPATH": str(PROJECT),
-        "spark.ui.enabled": os.environ.get("ATTUNE_SPARK_UI", "false"),
+        "spark.ui.enabled": ui,
+        **(UNSEEN if ui == "false" else {}),
         "spark.ui.showConsoleProgress": "false",
         "spark.sql.warehouse.dir": str(settings.home / "warehouse"),
         "spark.local.dir": str(settings.home / "tmp"),

@@ -17,6 +17,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from lake.errors import SettingError
 
 MissingConsent = Literal["granted", "withdrawn"]
+Drift = Literal["off", "warn", "stop"]
 
 
 class Settings(BaseSettings):
@@ -35,8 +36,21 @@ class Settings(BaseSettings):
     mlflow_uri: str | None = Field(default=None, description="tracking server; SQLite in the home when unset")
     session_gap_minutes: int = Field(default=30, ge=1, description="inactivity that ends a session")
     late_horizon_days: int = Field(default=3, ge=0, description="late events within it correct their own day")
+    drift: Drift = Field(default="warn", description="a day unlike the weeks before it: off, warn or stop")
+    drift_weeks: int = Field(default=4, ge=2, le=52, description="trailing weeks a day is compared with")
+    vacuum_hours: int = Field(default=168, ge=168, description="how long files stay that no table refers to any more")
     train_every_days: int = Field(default=7, ge=1, description="a nightly run trains when the champion is older")
+    promotion_coverage: float = Field(
+        default=0.9, ge=0, le=1, description="least share of the champion's coverage that a new champion has"
+    )
+    promotion_popularity_bias: float = Field(
+        default=1.1, gt=0, description="most multiple of the champion's popularity bias that a new champion has"
+    )
+    value_horizon_days: int = Field(
+        default=90, ge=1, le=3650, description="how far expected purchases and expected revenue look ahead"
+    )
     valid_days: int = Field(default=2, ge=1, description="how long a published snapshot counts as fresh")
+    diversity: float = Field(default=0.0, ge=0, le=1, description="0: lists by score alone; 1: by variety alone")
     list_length: int = Field(default=20, ge=1, le=200, description="items in a published list")
 
     @field_validator("home")

@@ -20,6 +20,9 @@ class Table:
 
     grain: what one row is. keys: columns that identify a row. written: how its owner writes it.
     window: the date column that replace_window replaces by. person: holds data of people.
+    tracked: Delta keeps the rows that each write adds and removes, for what is kept up by changes.
+    clustered: column that compaction sorts by; None leaves rows in the order of time. keep_days: rows whose window
+    date is older go with the upkeep of tables.
     """
 
     name: str
@@ -30,6 +33,9 @@ class Table:
     keys: tuple[str, ...]
     window: str | None = None
     person: bool = True
+    tracked: bool = False
+    clustered: str | None = None
+    keep_days: int | None = None
     retention: str = "until erased"
     erasure: str = "MERGE from the erasure ledger, then vacuum"
 
@@ -115,6 +121,7 @@ REJECTED = Table(
         column("run_id", "string", "the run that rejected it", stats=True),
     ),
     retention="90 days",
+    keep_days=90,
 )
 
 ITEMS = Table(
@@ -183,6 +190,7 @@ USER_ITEM_DAY = Table(
     owner="build_features",
     written="replace_window",
     window="event_date",
+    tracked=True,
     keys=("user_id", "item_id", "event_date"),
     columns=(
         USER,
@@ -206,10 +214,11 @@ USER_ITEM_DAY = Table(
 
 USER_DAY = Table(
     name="gold.user_day",
-    grain="user x day: the tile that RFM and context affinities are made from",
+    grain="user x day: the tile that RFM, engagement and context affinities are made from",
     owner="build_features",
     written="replace_window",
     window="event_date",
+    tracked=True,
     keys=("user_id", "event_date"),
     columns=(
         USER,
@@ -217,6 +226,8 @@ USER_DAY = Table(
         column("event_date", "date", "UTC", stats=True),
         column("events", "long", "events of any type"),
         column("sessions", "long", "distinct sessions"),
+        column("quick_exits", "long", "sessions with one event on the day; null in tiles of an earlier contract"),
+        column("dwell_ms", "long", "time spent, milliseconds; null in tiles of an earlier contract"),
         column("orders", "long", "distinct orders with a purchase; an order counts on the day of its first line"),
         column("units", "double", "units purchased"),
         column("amount", "double", "money of purchases"),
@@ -252,9 +263,37 @@ RFM = Table(
     ),
 )
 
+ENGAGEMENT = Table(
+    name="gold.engagement",
+    grain="user with a tile x as-of date",
+    owner="build_features",
+    written="replace_window",
+    window="as_of",
+    keys=("user_id", "as_of"),
+    columns=(
+        USER,
+        BUCKET,
+        column("as_of", "date", "computed from events strictly before this date, UTC", stats=True),
+        column("age", "int", "whole days from the first active day to as_of"),
+        column("idle", "int", "whole days from the last active day to as_of"),
+        column("active_days", "long", "days with an event, ever"),
+        column("active_7", "int", "of the last 7 days"),
+        column("active_28", "int", "of the last 28 days"),
+        column("active_91", "int", "of the last 91 days"),
+        column("events", "long", "events of any type, ever"),
+        column("sessions", "long", "sessions, ever; one that crosses midnight counts on both days"),
+        column("depth", "double", "events a session, or null"),
+        column("quick_exit_share", "double", "share of the sessions with one event on their day, or null"),
+        column("dwell_ms", "long", "time spent, milliseconds, ever"),
+        column("trend", "double", "log ratio of active days, the last 28 days to the 28 before; 0 is no change"),
+        column("clumpiness", "double", "0 for active days evenly over the last 365, towards 1 in one clump; or null"),
+        column("stage", "string", "new, active, returned, at_risk or lapsed"),
+    ),
+)
+
 AFFINITY = Table(
     name="gold.affinity",
-    grain="user x dimension x key, as of a date",
+    grain="user x dimension x key, as of a night that touched the user; holds, fading, until the user's next",
     owner="build_features",
     written="replace_window",
     window="as_of",
@@ -268,6 +307,104 @@ AFFINITY = Table(
         column("score", "double", "decayed sum of event weights"),
         column("share", "double", "score over the user's total in the dimension, 0 to 1"),
         column("evidence", "long", "events behind it, undecayed"),
+    ),
+)
+
+VALUE = Table(
+    name="gold.value",
+    grain="user with a purchase x as-of date",
+    owner="build_features",
+    written="replace_window",
+    window="as_of",
+    keys=("user_id", "as_of"),
+    columns=(
+        USER,
+        BUCKET,
+        column("as_of", "date", "computed from events strictly before this date, UTC", stats=True),
+        column("purchases", "long", "days with a purchase: what the models count"),
+        column("alive", "double", "probability that the user has not stopped buying for good"),
+        column("horizon_days", "int", "how far the expectations look ahead", stats=True),
+        column("expected_purchases", "double", "days with a purchase in the horizon_days from as_of on"),
+        column("expected_value", "double", "money of one such day; null where too few purchases have a value"),
+        column("expected_revenue", "double", "expected_purchases x expected_value, or null"),
+        column("fitted_as_of", "date", "the row of gold.value_fits it was made by", stats=True),
+    ),
+)
+
+VALUE_FITS = Table(
+    name="gold.value_fits",
+    grain="one fit of BG/NBD and Gamma-Gamma",
+    owner="build_features",
+    written="replace_window",
+    window="as_of",
+    keys=("as_of",),
+    person=False,
+    retention="for ever",
+    erasure="none: holds no person",
+    columns=(
+        column("as_of", "date", "fitted on events strictly before this date, UTC", stats=True),
+        column("r", "double", "BG/NBD: shape of the rates of purchasing"),
+        column("alpha", "double", "BG/NBD: their scale, in weeks"),
+        column("a", "double", "BG/NBD: first parameter of the chances of dropping out"),
+        column("b", "double", "BG/NBD: the second"),
+        column("p", "double", "Gamma-Gamma: shape of the values of one user; null where too few have a value"),
+        column("q", "double", "Gamma-Gamma: shape of their scales among users, or null"),
+        column("gamma", "double", "Gamma-Gamma: scale of these, in money, or null"),
+        column("purchasing_log_likelihood", "double", "of BG/NBD, time in weeks"),
+        column("spending_log_likelihood", "double", "of Gamma-Gamma, or null"),
+        column("users", "long", "users it was fitted on"),
+        column("groups", "long", "groups of them that BG/NBD was fitted on"),
+        column("run_id", "string", "the run"),
+    ),
+)
+
+ITEM_KEYS = Table(
+    name="gold.item_keys",
+    grain="item x date on which its category, brand or price band changed",
+    owner="build_features",
+    written="append",
+    keys=("item_id", "valid_from"),
+    person=False,
+    retention="for ever",
+    erasure="none: holds no person",
+    columns=(
+        ITEM,
+        column("valid_from", "date", "the first day whose events it holds for", stats=True),
+        column("keys", "array<struct<dimension: string, key: string>>", "category, brand and price band, if known"),
+    ),
+)
+
+USER_STATE = Table(
+    name="gold.user_state",
+    grain="user with a tile, as of the latest night: what RFM, engagement, value and affinities are read from",
+    owner="build_features",
+    written="merge",
+    clustered="user_bucket",
+    keys=("user_id",),
+    columns=(
+        USER,
+        BUCKET,
+        column("days", "long", "days with a tile"),
+        column("events", "long", "events of any type"),
+        column("sessions", "long", "sessions, by the day"),
+        column("quick_exits", "long", "sessions with one event on the day"),
+        column("dwell_ms", "long", "time spent, milliseconds"),
+        column("orders", "long", "distinct orders"),
+        column("net_micros", "long", "money of purchases less matched returns, millionths"),
+        column("purchase_days", "long", "days with a purchase"),
+        column("first_active", "date", "UTC day of the first event"),
+        column("last_active", "date", "UTC day of the last event"),
+        column("first_purchase", "date", "UTC day, or null"),
+        column("last_purchase", "date", "UTC day, or null"),
+        column("country", "string", "country of the latest day that has one"),
+        column("country_day", "date", "that day"),
+        column("calendar", "array<date>", "days with a tile among the 365 up to last_active, in order"),
+        column(
+            "leanings",
+            "array<struct<dimension: string, key: string, units: bigint, evidence: bigint>>",
+            "by key: score as of the anchor in multiples of 2^-26, and events behind it; see features/affinity.py",
+        ),
+        column("touched", "date", "the end of the window that changed the row last"),
     ),
 )
 
@@ -397,6 +534,29 @@ RUNS = Table(
     ),
 )
 
+DRIFT = Table(
+    name="ops.drift",
+    grain="one number of one event date",
+    owner="build_features",
+    written="replace_window",
+    window="event_date",
+    keys=("event_date", "measure", "key"),
+    person=False,
+    retention="for ever",
+    erasure="none: holds no person",
+    columns=(
+        column("event_date", "date", "the day that was measured, UTC", stats=True),
+        column("measure", "string", "events, nulls, rejected, category, currency, segment; the last three with _mix"),
+        column("key", "string", "event type, column, category or segment; 'all'; 'psi' for a mix"),
+        column("value", "double", "count, share, or population stability index"),
+        column("expected", "double", "from the trailing weeks; null with too little of them, or not judged"),
+        column("low", "double", "least that is allowed, or null"),
+        column("high", "double", "most that is allowed, or null"),
+        column("state", "string", "measured, within, beyond, or unknown: too little past"),
+        column("run_id", "string", "the run"),
+    ),
+)
+
 FILES = Table(
     name="ops.files",
     grain="one landing file that was looked at",
@@ -423,7 +583,8 @@ FILES = Table(
 TABLES: dict[str, Table] = {
     table.name: table
     for table in (
-        EVENTS, REJECTED, ITEMS, USERS, CONSENTS, USER_ITEM_DAY, USER_DAY, RFM, AFFINITY,
-        USER_FACTORS, ITEM_FACTORS, RECOMMENDATIONS, FALLBACKS, SNAPSHOTS, RUNS, FILES,
+        EVENTS, REJECTED, ITEMS, USERS, CONSENTS, USER_ITEM_DAY, USER_DAY, ITEM_KEYS, USER_STATE, RFM, ENGAGEMENT,
+        AFFINITY, VALUE, VALUE_FITS, USER_FACTORS, ITEM_FACTORS, RECOMMENDATIONS, FALLBACKS, SNAPSHOTS, RUNS, DRIFT,
+        FILES,
     )
 }  # fmt: skip

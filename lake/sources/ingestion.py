@@ -65,10 +65,15 @@ def ingest_new_files(spark: SparkSession, settings: Settings, mapping: Mapping, 
 
     for_new_files(spark, settings, mapping.name, handle)
     # The query passes over files that are empty when it lists them. None may be lost without a word.
-    left = sorted(set(there) - noted_files(settings, mapping.name))
+    left = sorted(new_files(settings, mapping) & set(there))
     if left:
         handle(Batch(tuple(path for path in left if (settings.landing / path).exists())))
     return outcomes
+
+
+def new_files(settings: Settings, mapping: Mapping) -> set[str]:
+    """Files of a source that ops.files does not know. Asked without Spark, so that a night without files costs none."""
+    return set(visible_files(settings.landing, mapping.name)) - noted_files(settings, mapping.name)
 
 
 def _kind(path: str) -> str:

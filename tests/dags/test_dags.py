@@ -78,7 +78,10 @@ EXPECTED_TASKS = {
     "build_features": ["build_features"],
     "train_models": ["train_models"],
     "publish_snapshots": ["publish_snapshots"],
+    "maintain_tables": ["maintain_tables"],
 }
+# Each starts the next.
+NIGHT = list(EXPECTED_TASKS)[:4]
 
 
 @pytest.fixture(scope="module")
@@ -122,8 +125,7 @@ def test_the_first_dag_runs_at_midnight_for_the_day_before(loaded: dict[str, Any
 
 def test_each_next_dag_listens_to_what_the_one_before_writes(loaded: dict[str, Any]) -> None:
     dags = loaded["dags"]
-    names = list(EXPECTED_TASKS)
-    for before, after in itertools.pairwise(names):
+    for before, after in itertools.pairwise(NIGHT):
         last_task = EXPECTED_TASKS[before][-1]
         assert dags[before]["tasks"][last_task]["outlets"] == [dags[after]["listens_to"]]
         assert dags[after]["timetable"] == "PartitionedAssetTimetable"
@@ -158,3 +160,9 @@ def test_every_dag_is_documented_limited_and_tagged(loaded: dict[str, Any], dag_
 @pytest.mark.parametrize("dag_id", list(EXPECTED_TASKS))
 def test_params_take_dates_and_nothing_else(loaded: dict[str, Any], dag_id: str) -> None:
     assert loaded["dags"][dag_id]["takes"] == [True] * len(DATES) + [False] * len(NO_DATES)
+
+
+@pytest.mark.parametrize("folder", ["dags", "jobs"])
+def test_no_file_beside_a_script_hides_a_module_of_the_standard_library(folder: str) -> None:
+    # Airflow and spark-submit put the folder of what they run before the standard library.
+    assert sys.stdlib_module_names.isdisjoint(path.stem for path in (PROJECT / folder).glob("*.py"))

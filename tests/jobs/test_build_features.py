@@ -10,12 +10,13 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from features.affinity import leanings_at, standing
 from jobs import build_features
 from jobs.job import Context, Report
 from lake import delta
 from lake.errors import ContractError, SettingError
 from lake.settings import Settings
-from lake.tables import AFFINITY, CONSENTS, EVENTS, ITEMS, RFM, USER_DAY, USER_ITEM_DAY
+from lake.tables import AFFINITY, CONSENTS, ENGAGEMENT, EVENTS, ITEMS, RFM, USER_DAY, USER_ITEM_DAY, USER_STATE
 from lake.window import Window
 from tests.features.silver import at, events, items
 from tests.frames import assert_same_rows
@@ -64,13 +65,13 @@ def _users(spark: SparkSession, settings: Settings, name: str) -> set[str]:
     return {row.user_id for row in delta.read(spark, settings, name).select("user_id").distinct().collect()}
 
 
-def test_a_window_gives_tiles_rfm_and_affinities_of_those_who_consent_and_a_repeat_gives_the_same(
+def test_a_window_gives_tiles_and_features_of_those_who_consent_and_a_repeat_gives_the_same(
     spark: SparkSession, home: Settings
 ) -> None:
     report = _run(home)
     assert report.details["users_scored"] == "2"
     assert sum(json.loads(report.details["segments"]).values()) == 2
-    tables = (USER_ITEM_DAY, USER_DAY, RFM, AFFINITY)
+    tables = (USER_ITEM_DAY, USER_DAY, RFM, ENGAGEMENT, AFFINITY)
     for table in tables:
         assert _users(spark, home, table.name) == {"anna", "ben"}, table.name
     anna = delta.read(spark, home, RFM.name).filter("user_id = 'anna'").first()
@@ -95,15 +96,41 @@ def test_a_late_event_corrects_its_day_and_a_withdrawal_removes_the_user_everywh
     _decide(spark, home, "ben", datetime(2026, 3, 4, tzinfo=UTC), granted=False)
     report = _run(home, Window.day(date(2026, 3, 4)))
     assert report.details["users_removed"] == "1"
-    for table in (USER_ITEM_DAY, USER_DAY, RFM, AFFINITY):
+    for table in (USER_ITEM_DAY, USER_DAY, RFM, ENGAGEMENT, AFFINITY):
         assert "ben" not in _users(spark, home, table.name), table.name
     tonight = delta.read(spark, home, RFM.name).filter("as_of = '2026-03-05'").collect()
     assert {row.user_id: row.frequency for row in tonight} == {"anna": 3, "cleo": 1}
 
 
-def test_a_failed_gate_leaves_rfm_and_affinity_untouched(spark: SparkSession, home: Settings) -> None:
+def test_a_night_writes_affinities_of_whom_it_touched_and_those_of_the_others_stand_and_fade(
+    spark: SparkSession, home: Settings
+) -> None:
+    def rows() -> DataFrame:
+        return delta.read(spark, home, AFFINITY.name)
+
     _run(home)
-    versions = {table.name: delta.version(spark, home, table.name) for table in (RFM, AFFINITY)}
+    again = {"event_time": at("2026-03-04"), "user_id": "anna", "order_id": "7", "item_id": "tea"}
+    _seed(spark, home, [*HOME, again])
+    night = Window.day(date(2026, 3, 4))
+    _run(home, night)
+    assert {row.user_id for row in rows().filter(F.col("as_of") == F.lit(night.end)).collect()} == {"anna"}
+    state = delta.read(spark, home, USER_STATE.name)
+    rounded = F.round("score", 6).alias("score")
+    others = [name for name in AFFINITY.names if name != "score"]
+    held, read = (
+        frame.select(*others, rounded) for frame in (standing(rows(), night.end), leanings_at(state, night.end))
+    )
+    assert {row.user_id for row in held.collect()} == {"anna", "ben"}
+    assert_same_rows(held, read)
+    # All that anna ever did turns out never to have happened.
+    _seed(spark, home, [event for event in HOME if event["user_id"] != "anna"])
+    _run(home, Window(date(2026, 3, 1), night.end))
+    assert _users(spark, home, AFFINITY.name) == {"ben"}
+
+
+def test_a_failed_gate_leaves_every_feature_untouched(spark: SparkSession, home: Settings) -> None:
+    _run(home)
+    versions = {table.name: delta.version(spark, home, table.name) for table in (RFM, ENGAGEMENT, AFFINITY)}
     absurd = {"event_time": at("2026-03-03"), "user_id": "ben", "order_id": "9", "amount": 2e12}
     _seed(spark, home, [*HOME, absurd])
     with pytest.raises(ContractError, match=r"gold\.rfm breaks its contract: monetary_between.*got 1 of 2"):
@@ -116,6 +143,8 @@ def test_days_without_events_go_through_and_only_make_everything_older(spark: Sp
     _run(home, Window.day(date(2026, 4, 1)))
     anna = delta.read(spark, home, RFM.name).filter("user_id = 'anna' AND as_of = '2026-04-02'").first()
     assert (anna.recency, anna.frequency) == (31, 2)
+    engaged = delta.read(spark, home, ENGAGEMENT.name).filter("as_of = '2026-04-02'").collect()
+    assert {row.user_id: (row.idle, row.stage) for row in engaged} == {"anna": (31, "at_risk"), "ben": (30, "new")}
 
 
 def test_without_events_or_the_setting_the_error_says_what_to_do(settings: Settings) -> None:

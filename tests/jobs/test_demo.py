@@ -14,6 +14,7 @@ from jobs.demo import run_demo
 from jobs.summary import Summary, show
 from lake.settings import Settings
 from lake.window import Window
+from models import hybrid
 
 SLICE = Window(date(2009, 12, 1), date(2010, 2, 1))
 
@@ -54,9 +55,11 @@ def test_the_slice_ends_in_segments_metrics_of_all_models_and_lists_with_names_a
 ) -> None:
     _, summary = done
     assert sum(summary.segments.values()) > 500
-    assert {row["model"] for row in summary.metrics} == {"repurchase", "als", "popularity", "hybrid"}
+    assert {row["model"] for row in summary.metrics} == {*hybrid.SOURCES, "hybrid", "ladder"}
     by_model = {row["model"]: row["ndcg@10"] for row in summary.metrics if row["scope"] == "all"}
     assert by_model["hybrid"] > by_model["popularity"] > 0
+    cold = {(row["stage"], row["model"]): row for row in summary.cold_start["stages"]}
+    assert cold["users_0", "ladder"]["users"] > 50 and cold["users_0", "ladder"]["hit_rate@10"] > 0
     assert len(summary.lists) == 3
     for answer in summary.lists:
         assert answer.items and all(item.title and item.reason for item in answer.items)
@@ -66,6 +69,7 @@ def test_the_slice_ends_in_segments_metrics_of_all_models_and_lists_with_names_a
         "rows, by what became of them",
         "users by RFM segment",
         "models on the test window",
+        "cold start (95 % interval)",
         "where to look",
     ):
         assert heading in printed

@@ -1,0 +1,279 @@
+"""All that is held about a person, as of a date: what someone who asks "what do you know about me?" is answered.
+
+Reads by Arrow: no Spark, no Java. Every table whose contract has a user_id is looked through, so that none is
+forgotten; what the sources' files say word by word (bronze) is not.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pyarrow.dataset as ds
+from deltalake import DeltaTable
+
+from features.affinity import HALF_LIFE_DAYS
+from features.consent import PURPOSE
+from lake import log
+from lake.console import out
+from lake.errors import AttuneError
+from lake.settings import Settings
+from lake.tables import AFFINITY, CONSENTS, ENGAGEMENT, EVENTS, REJECTED, RFM, TABLES, USERS, VALUE, Table
+from serving.answer import Answer, check_user_id
+from serving.bucket import user_bucket
+from serving.pointer import read_log
+from serving.reader import SnapshotReader
+
+SHOWN_KEYS, SHOWN_SEARCHES, SHOWN_ITEMS = 5, 5, 5
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What is held about one user, from before as_of. None or empty: nothing is.
+
+    stated: the row of silver.users. consent: [granted (None: no word), at, missing: what no word means].
+    activity: [events, days, first, last, types, devices, countries, searches: the latest texts]. engagement, buying,
+    value: the latest rows of gold.engagement, gold.rfm and gold.value. leanings: by dimension the strongest [key,
+    score, share, evidence]. tonight: the list that readers give. rows: by table, of any date.
+    """
+
+    user_id: str
+    as_of: date
+    stated: dict[str, Any] | None
+    consent: dict[str, Any]
+    activity: dict[str, Any] | None
+    engagement: dict[str, Any] | None
+    buying: dict[str, Any] | None
+    value: dict[str, Any] | None
+    leanings: dict[str, list[dict[str, Any]]]
+    tonight: Answer | None
+    rows: dict[str, int]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For programs."""
+        return asdict(self) | {"tonight": self.tonight.to_dict() if self.tonight else None}
+
+
+def profile(settings: Settings, user: str, as_of: date | None = None) -> Profile:
+    """Look a person up. as_of: by default the day the features are of, else today.
+
+    Raises ServingError for what cannot be an id, AttuneError when no table has a row of the person.
+    """
+    user_id = check_user_id(user)
+    tables = [table for table in TABLES.values() if "user_id" in table.names]
+    rows = {table.name: _count(settings, table, user_id) for table in tables}
+    rows[REJECTED.name] = _count_rejected(settings, user_id)
+    rows = {name: count for name, count in rows.items() if count}
+    if not rows:
+        looked = ", ".join(sorted(table.name for table in tables))
+        raise AttuneError(
+            f"nothing is held about {user_id!r} in {settings.lake}: no row of {looked}. "
+            "Ids are those of silver.events, as the sources write them"
+        )
+    end = as_of or log.last_date(settings, ENGAGEMENT.name, "as_of", date.max) or datetime.now(UTC).date()
+    return Profile(
+        user_id=user_id,
+        as_of=end,
+        stated=_stated(settings, user_id, end),
+        consent=_consent(settings, user_id, end),
+        activity=_activity(settings, user_id, end),
+        engagement=_latest(settings, ENGAGEMENT, user_id, end),
+        buying=_latest(settings, RFM, user_id, end),
+        value=_latest(settings, VALUE, user_id, end),
+        leanings=_leanings(settings, user_id, end),
+        tonight=_tonight(settings, user_id, end),
+        rows=rows,
+    )
+
+
+def _found(settings: Settings, table: Table, user_id: str) -> tuple[ds.Dataset, ds.Expression] | None:
+    """A table and the condition for the user's rows; None where it was never written."""
+    if not log.exists(settings, table.name):
+        return None
+    condition = ds.field("user_id") == user_id
+    if "user_bucket" in table.names:
+        condition &= ds.field("user_bucket") == user_bucket(user_id)
+    return log.dataset_of(DeltaTable(log.address(settings, table.name))), condition
+
+
+def _count(settings: Settings, table: Table, user_id: str) -> int:
+    found = _found(settings, table, user_id)
+    return int(found[0].count_rows(filter=found[1])) if found else 0
+
+
+def _count_rejected(settings: Settings, user_id: str) -> int:
+    """Rejected lines are kept as JSON, of whatever columns: those count that hold the id as a text."""
+    if not log.exists(settings, REJECTED.name):
+        return 0
+    dataset, said = log.dataset_of(DeltaTable(log.address(settings, REJECTED.name))), json.dumps(user_id)
+    found = 0
+    for batch in dataset.to_batches(columns=["row"]):
+        found += sum(said in row or json.dumps(user_id, ensure_ascii=False) in row for row in batch["row"].to_pylist())
+    return found
+
+
+def _rows(settings: Settings, table: Table, user_id: str, columns: Sequence[str] | None = None) -> list[dict[str, Any]]:
+    found = _found(settings, table, user_id)
+    if found is None:
+        return []
+    rows: list[dict[str, Any]] = found[0].to_table(filter=found[1], columns=columns).to_pylist()
+    return rows
+
+
+def _stated(settings: Settings, user_id: str, as_of: date) -> dict[str, Any] | None:
+    rows = [row for row in _rows(settings, USERS, user_id) if row["updated_at"].date() < as_of]
+    if not rows:
+        return None
+    maps = {name: dict(rows[0][name] or {}) for name in ("preferences", "attributes")}
+    return {name: rows[0][name] for name in ("country", "birth_year", "personalisation_level", "source")} | maps
+
+
+def _consent(settings: Settings, user_id: str, as_of: date) -> dict[str, Any]:
+    """The latest word, a withdrawal before a grant of the same instant: as features/consent.py has it."""
+    said = [
+        (row["at"], not row["granted"])
+        for row in _rows(settings, CONSENTS, user_id)
+        if row["purpose"] == PURPOSE and row["at"] is not None and row["at"].date() < as_of
+    ]
+    at, withdrawn = max(said, default=(None, None))
+    return {"granted": None if withdrawn is None else not withdrawn, "at": at, "missing": settings.missing_consent}
+
+
+def _activity(settings: Settings, user_id: str, as_of: date) -> dict[str, Any] | None:
+    columns = ["event_time", "event_date", "event_type", "device", "country", "query"]
+    events = [row for row in _rows(settings, EVENTS, user_id, columns) if row["event_date"] < as_of]
+    if not events:
+        return None
+    events.sort(key=lambda row: row["event_time"])
+    days = [row["event_date"] for row in events]
+
+    def counts(name: str) -> dict[str, int]:
+        return dict(Counter(row[name] for row in events if row[name] is not None).most_common())
+
+    searches = list(dict.fromkeys(row["query"] for row in reversed(events) if row["query"]))[:SHOWN_SEARCHES]
+    return {
+        "events": len(events), "days": len(set(days)), "first": days[0], "last": days[-1],
+        "types": counts("event_type"), "devices": counts("device"), "countries": counts("country"),
+        "searches": searches,
+    }  # fmt: skip
+
+
+def _latest(settings: Settings, table: Table, user_id: str, as_of: date) -> dict[str, Any] | None:
+    """The user's newest row by then."""
+    rows = [row for row in _rows(settings, table, user_id) if row["as_of"] <= as_of]
+    return max(rows, key=lambda row: row["as_of"], default=None)
+
+
+def _leanings(settings: Settings, user_id: str, as_of: date) -> dict[str, list[dict[str, Any]]]:
+    """As features.affinity.standing: the newest rows by then, faded; the strongest of each dimension."""
+    rows = [row for row in _rows(settings, AFFINITY, user_id) if row["as_of"] <= as_of]
+    newest = max((row["as_of"] for row in rows), default=as_of)
+    faded = 0.5 ** ((as_of - newest).days / HALF_LIFE_DAYS)
+    found: dict[str, list[dict[str, Any]]] = {}
+    standing = (row for row in rows if row["as_of"] == newest)
+    for row in sorted(standing, key=lambda row: (row["dimension"], -row["score"], row["key"])):
+        entry = {name: row[name] for name in ("key", "share", "evidence")} | {"score": row["score"] * faded}
+        found.setdefault(row["dimension"], []).append(entry)
+    return {dimension: entries[:SHOWN_KEYS] for dimension, entries in found.items()}
+
+
+def _tonight(settings: Settings, user_id: str, as_of: date) -> Answer | None:
+    """The published list; none where readers have none of their own for the person, or one of a later day."""
+    root = str(settings.lake)
+    if read_log(root, recent=True).pointer is None:
+        return None
+    answer = SnapshotReader(root).recommend(user_id, SHOWN_ITEMS)
+    return answer if answer.rung == "personal" and answer.as_of <= as_of else None
+
+
+def show(found: Profile) -> None:
+    """The profile in words."""
+    out.print(f"What is held about {found.user_id}, from before {found.as_of}\n", markup=False)
+    for heading, text in (
+        ("stated", _stated_in_words(found)),
+        ("consent", _consent_in_words(found)),
+        ("activity", _activity_in_words(found)),
+        ("engagement", _engagement_in_words(found)),
+        ("buying", _buying_in_words(found)),
+        ("expected", _value_in_words(found)),
+        *((f"leans: {name}", _keys_in_words(keys)) for name, keys in found.leanings.items()),
+        ("tonight", _tonight_in_words(found)),
+        ("rows", ", ".join(f"{name} {count:,}" for name, count in sorted(found.rows.items()))),
+    ):
+        out.print(f"{heading:<18}{text}", markup=False)
+
+
+def _stated_in_words(found: Profile) -> str:
+    if found.stated is None:
+        return "nothing"
+    said = {name: value for name, value in found.stated.items() if value not in (None, {})}
+    source = said.pop("source", None)
+    maps = [f"{key} {value}" for name in ("preferences", "attributes") for key, value in said.pop(name, {}).items()]
+    plain = [f"{name.replace('_', ' ')} {value}" for name, value in said.items()]
+    return (", ".join(plain + maps) or "nothing more than the id") + (f" (from {source})" if source else "")
+
+
+def _consent_in_words(found: Profile) -> str:
+    granted = found.consent["granted"]
+    if granted is not None:
+        return f"{PURPOSE} {'granted' if granted else 'withdrawn'} at {found.consent['at']:%Y-%m-%d %H:%M} UTC"
+    means = found.consent["missing"]
+    return f"no word on {PURPOSE}; " + (f"that counts as {means} here" if means else "what that means is not set here")
+
+
+def _activity_in_words(found: Profile) -> str:
+    activity = found.activity
+    if activity is None:
+        return "none"
+    counted = ", ".join(f"{count:,} {name}" for name, count in activity["types"].items())
+    parts = [f"{activity['events']:,} events on {activity['days']:,} days, {activity['first']} to {activity['last']}"]
+    parts += [counted]
+    for name in ("devices", "countries"):
+        if activity[name]:
+            parts.append(f"{name} {', '.join(activity[name])}")
+    if activity["searches"]:
+        parts.append("searched for " + ", ".join(f'"{text}"' for text in activity["searches"]))
+    return "; ".join(parts)
+
+
+def _engagement_in_words(found: Profile) -> str:
+    row = found.engagement
+    if row is None:
+        return "nothing known"
+    last = row["as_of"] - timedelta(days=row["idle"])
+    days = f"active on {row['active_days']:,} days, {row['active_28']} of the last 28, the last {last}"
+    depth = f"; {row['depth']:.1f} events a session" if row["depth"] is not None else ""
+    return f"{row['stage'].replace('_', ' ')}: {days}{depth}"
+
+
+def _buying_in_words(found: Profile) -> str:
+    row = found.buying
+    if row is None:
+        return "nothing known"
+    last = row["as_of"] - timedelta(days=row["recency"])
+    scores = f"recency {row['r']}, frequency {row['f']}, money {row['m']} of 5"
+    return f"{row['frequency']:,} orders worth {row['monetary']:,.2f}, the last on {last}; {scores}: {row['segment']}"
+
+
+def _value_in_words(found: Profile) -> str:
+    row = found.value
+    if row is None:
+        return "nothing known"
+    worth = f" worth {row['expected_value']:,.2f} each" if row["expected_value"] is not None else ""
+    days = f"{row['expected_purchases']:.1f} days with a purchase in {row['horizon_days']}"
+    return f"still a customer with probability {row['alive']:.2f}; {days}{worth}"
+
+
+def _keys_in_words(keys: list[dict[str, Any]]) -> str:
+    return ", ".join(f"{entry['key']} {entry['share']:.0%} ({entry['evidence']:,} events)" for entry in keys)
+
+
+def _tonight_in_words(found: Profile) -> str:
+    if found.tonight is None:
+        return "no list of their own is published"
+    items = (f"{item.title or item.item_id} ({item.reason})" for item in found.tonight.items)
+    return "; ".join(items) + f": snapshot {found.tonight.snapshot_id}"
