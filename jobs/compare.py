@@ -131,7 +131,6 @@ def _compare(
     with step("keeping the comparison in MLflow"):
         run_id = tracking.log_evaluation(where, f"compare {', '.join(named)} as of {context.window.end}", kept)
     hybrid.release(sources)
-    for frame in (judged.scored, log.wanted):
-        frame.unpersist()
+    log.wanted.unpersist()
     window = (split.test.isoformat(), split.end.isoformat())
     return Comparison(versions, window, baseline, metrics, differences, cold, run_id)

@@ -22,6 +22,7 @@ from lake.errors import ContractError
 from lake.settings import Settings
 from lake.tables import EVENTS, USER_DAY, USER_ITEM_DAY
 from models import hybrid, tracking
+from models.als_files import Folder
 from models.hybrid import Parameters, Sources
 from models.interactions import before, positives
 from models.promotion import CHAMPION, HYBRID, Bounds, Decision, decide
@@ -72,17 +73,18 @@ def _train(context: Context, where: Registry, champion: Version | None) -> Repor
     with step("splitting by time"), timings.stage("split"):
         split = time_split(log.wanted, context.window.as_of)
         check_activity(log, split)
-    windows = []
+    windows, taught = [], scratch(context, "train_models", "lessons")
     for number, (start, until) in enumerate(split.label_windows):
         with step(f"fitting sources before {start:%Y-%m-%d %H:%M}"), timings.stage("fit_labels"):
             early = fit_before(log, start, parameters, scratch(context, "train_models", f"labels-{number}"), say)
         with step(f"taking lessons of what was wanted until {until:%Y-%m-%d %H:%M}"), timings.stage("lessons"):
-            windows.append(lessons(log, early, until, parameters))
+            windows.append(lessons(log, early, until, parameters, taught))
         hybrid.release(early)
     with step("learning what a score is worth"), timings.stage("calibrate"):
         calibration = calibrate(windows, split, hybrid.FEATURES, parameters, _workers(context))
     with step("learning to rank"), timings.stage("rank"):
         ranker = replace(learn(windows, hybrid.FEATURES, parameters, _workers(context)), calibration=calibration)
+    Folder(taught).remove()
     with step(f"fitting sources before {split.test:%Y-%m-%d %H:%M}"), timings.stage("fit_test"):
         late = fit_before(log, split.test, parameters, scratch(context, "train_models", "test"), say)
     old = _old_ranker(where, champion, hybrid.FEATURES)
@@ -97,8 +99,7 @@ def _train(context: Context, where: Registry, champion: Version | None) -> Repor
         challenger = tracking.log_training(where, training)
         _settle(where, champion, challenger, decision)
     hybrid.release(late)
-    for frame in (judged.scored, log.wanted):
-        frame.unpersist()
+    log.wanted.unpersist()
     say(f"{challenger}: {decision.reason}")
     for scope, told in judged.reliability.items():
         say(f"probabilities of {scope} candidates: {told.words()}")

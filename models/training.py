@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import reduce
 from time import monotonic
@@ -52,9 +52,9 @@ LEAST_USERS = 5
 
 @dataclass(frozen=True)
 class Judged:
-    """The test. scored: user_id, item_id, features, <model>_score, label. exposure: by (model, scope, k). ceilings:
-    of recall, by (source or "union", scope). wants: what was wanted in the window, by kind of item. reliability: of
-    the hybrid's probabilities, by scope.
+    """The test. scored: user_id, item_id, features, <model>_score, label; there until the sources are released.
+    exposure: by (model, scope, k). ceilings: of recall, by (source or "union", scope). wants: what was wanted in the
+    window, by kind of item. reliability: of the hybrid's probabilities, by scope.
     """
 
     scored: DataFrame
@@ -100,12 +100,11 @@ def fit_before(
     fit_als.
     """
     tiles, days = tiles_before(log, instant)
-    tiles, day = tiles.persist(), feature_date(instant)
+    tiles, day = settled(tiles, folder, "tiles"), feature_date(instant)
     # Small, and read by the features, the groups, the ladder and a plot.
-    standing = rfm(days, day).persist()
-    leanings = affinity(tiles, days, log.items, day)
-    fitted = hybrid.fit_sources(tiles, standing, leanings, log.items, instant, parameters, folder, progress=progress)
-    return replace(fitted, held=(*fitted.held, tiles, standing))
+    standing = settled(rfm(days, day), folder, "rfm")
+    leanings = settled(affinity(tiles, days, log.items, day), folder, "affinity")
+    return hybrid.fit_sources(tiles, standing, leanings, log.items, instant, parameters, folder, progress=progress)
 
 
 def tiles_before(log: Log, instant: datetime) -> tuple[DataFrame, DataFrame]:
@@ -129,26 +128,32 @@ def check_activity(log: Log, split: Split) -> None:
     _enough(users.where(both).count(), "validation", split.validation, split.test)
 
 
-def lessons(log: Log, sources: Sources, until: datetime, parameters: Parameters) -> DataFrame:
-    """What the ranker learns of the window from the sources' instant to `until`: rows of training_rows, persisted and
-    computed, so that the sources may be released.
+def settled(frame: DataFrame, folder: str, name: str) -> DataFrame:
+    """The frame, written into a training's folder and read back, while the folder is there.
+
+    Its plan forgets how it was made: a persisted frame carries all of its making into every plan that reads it, and a
+    few such plans at once are more than a small driver holds.
+    """
+    path = f"{folder}/frames/{name}"
+    frame.write.mode("overwrite").parquet(path)
+    return frame.sparkSession.read.schema(frame.schema).parquet(path)
+
+
+def lessons(log: Log, sources: Sources, until: datetime, parameters: Parameters, folder: str) -> DataFrame:
+    """What the ranker learns of the window from the sources' instant to `until`: rows of training_rows, settled in a
+    folder of their own, so that the sources may be released.
     """
     start = sources.facts.as_of
     wanted = between(log.wanted, start, until)
     asked = truth(wanted, sources.facts.pairs, sources.catalogue.frame)
     features = hybrid.candidate_features(sources, asked, parameters)
-    rows = training_rows(features, wanted, window=int(start.timestamp())).persist()
-    rows.count()
-    return rows
+    window = int(start.timestamp())
+    return settled(training_rows(features, wanted, window=window), folder, str(window))
 
 
 def learn(windows: list[DataFrame], features: tuple[str, ...], parameters: Parameters, workers: int) -> Ranker:
-    """The ranker, from the lessons of all windows, which are let go. Raises ModelError when they teach nothing."""
-    try:
-        return fit_ranker(reduce(DataFrame.unionByName, windows), features, parameters.ranker, workers)
-    finally:
-        for rows in windows:
-            rows.unpersist()
+    """The ranker, from the lessons of all windows. Raises ModelError when they teach nothing."""
+    return fit_ranker(reduce(DataFrame.unionByName, windows), features, parameters.ranker, workers)
 
 
 def held_out() -> Column:
@@ -193,7 +198,7 @@ def judge(log: Log, sources: Sources, until: datetime, rankers: dict[str, Ranker
     scored = hybrid.candidate_features(sources, asked, parameters)
     for name, ranker in rankers.items():
         scored = score(scored, ranker, f"{name}_score")
-    scored = scored.join(labels(wanted), ["user_id", "item_id"], "left").persist()
+    scored = settled(scored.join(labels(wanted), ["user_id", "item_id"], "left"), sources.folder, "scored")
     models = (*hybrid.SOURCES, *rankers)
     if parameters.diversity > 0 and HYBRID in rankers:
         scored = marginal(scored, log.items, parameters.diversity, f"{HYBRID}_score", f"{DIVERSE}_score")
@@ -201,7 +206,7 @@ def judge(log: Log, sources: Sources, until: datetime, rankers: dict[str, Ranker
     tiles, days = tiles_before(log, facts.as_of)
     kinds = cold_start.item_kinds(log.wanted, tiles, facts.as_of).persist()
     ladder = cold_start.ladder_lists(wanted, days, facts, fallback_lists(facts, DEPTH)).persist()
-    lists = model_lists(scored, models).join(ladder, "user_id", "left").persist()
+    lists = settled(model_lists(scored, models).join(ladder, "user_id", "left"), sources.folder, "lists")
     models += (LADDER,)
     recent = kinds.where(F.col("kind") == NEW).join(items, "item_id", "left_semi")
     arrivals = truth(wanted, facts.pairs, recent).select("user_id", F.col("relevant").alias(RELEVANT[ARRIVALS]))
@@ -216,7 +221,7 @@ def judge(log: Log, sources: Sources, until: datetime, rankers: dict[str, Ranker
     replicates = replicate(measured, models, baseline=LADDER)
     shown, wants = exposure(lists, models, items), cold_start.wants_by_kind(wanted, kinds)
     highest = ceilings(scored, asked, hybrid.nominated(parameters))
-    for frame in (strangers, ladder, kinds, lists, asked):
+    for frame in (strangers, ladder, kinds, asked):
         frame.unpersist()
     return Judged(scored, replicates, shown, highest, len(sources.catalogue.ids), wants)
 
