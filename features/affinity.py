@@ -15,11 +15,12 @@ from datetime import date, datetime, timedelta
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from features.item_history import keys_on, only
+from features.item_history import only
+from features.leanings import OF_ITEMS, best, summed
 from features.quintiles import boundaries, score
 from features.tiles import sign_of, signed
 
-DIMENSIONS = ("category", "brand", "price_band", "daypart", "device")
+DIMENSIONS = (*OF_ITEMS, "daypart", "device")
 
 # What an event says about liking, against a view. An impression says nothing: the user did not ask for it.
 WEIGHTS = {
@@ -45,8 +46,6 @@ EPOCH = date(1970, 1, 1)
 # What is smaller than half of it, as of the date of reading, is no affinity.
 UNIT = 2.0**32
 
-LEANINGS = "array<struct<dimension: string, key: string, units: bigint, evidence: bigint>>"
-
 
 def affinity(
     user_item_day: DataFrame,
@@ -61,10 +60,10 @@ def affinity(
     """
     day = as_of.date() if isinstance(as_of, datetime) else as_of
     before, anchor = F.col("event_date") < F.lit(day), anchor_of(day, half_life_days)
-    parts = contributions(
+    found = leanings(
         user_item_day.filter(before), user_day.filter(before), only(item_keys(items)), anchor, half_life_days
     )
-    return leanings_at(leanings(parts), day, half_life_days)
+    return leanings_at(found, day, half_life_days)
 
 
 def anchor_of(as_of: date, half_life_days: float = HALF_LIFE_DAYS) -> date:
@@ -73,34 +72,21 @@ def anchor_of(as_of: date, half_life_days: float = HALF_LIFE_DAYS) -> date:
     return as_of - timedelta(days=(as_of - EPOCH).days % period)
 
 
-def contributions(
+def leanings(
     user_item_day: DataFrame,
     user_day: DataFrame,
     keys: DataFrame,
     anchor: date,
     half_life_days: float = HALF_LIFE_DAYS,
 ) -> DataFrame:
-    """[user_id, user_bucket, dimension, key, units, evidence]: what the tiles add to each key, as of the anchor.
+    """[user_id, user_bucket, leanings]: what the tiles add to each key of a user, as of the anchor, in their order.
 
     units: score in whole multiples of 2^-KEPT_BITS. evidence: events with a weight, undecayed. keys: as
     features/item_history.py keeps them. A column `sign` of the tiles, -1 for one that is taken back, is counted in.
     """
     grown = F.pow(F.lit(2.0), F.date_diff("event_date", F.lit(anchor)) / F.lit(float(half_life_days)))
     kept = grown * 2.0**KEPT_BITS
-    pieces = _by_item(user_item_day, keys, kept).unionByName(_by_day(user_day, kept))
-    return pieces.groupBy("user_id", "dimension", "key").agg(
-        F.max("user_bucket").alias("user_bucket"), F.sum("units").alias("units"), F.sum("evidence").alias("evidence")
-    )
-
-
-def leanings(contributions: DataFrame) -> DataFrame:
-    """[user_id, user_bucket, leanings]: a user's contributions in one array of LEANINGS, in the order of its keys."""
-    entry = F.struct("dimension", "key", "units", "evidence")
-    return (
-        contributions.filter((F.col("units") != 0) | (F.col("evidence") != 0))
-        .groupBy("user_id")
-        .agg(F.max("user_bucket").alias("user_bucket"), F.sort_array(F.collect_list(entry)).alias("leanings"))
-    )
+    return summed(_by_item(user_item_day, keys, kept).unionByName(_by_day(user_day, kept), allowMissingColumns=True))
 
 
 def leanings_at(users: DataFrame, as_of: date, half_life_days: float = HALF_LIFE_DAYS) -> DataFrame:
@@ -110,21 +96,9 @@ def leanings_at(users: DataFrame, as_of: date, half_life_days: float = HALF_LIFE
     the dimension. A user's KEYS_KEPT best keys of a dimension are kept. Row by row: users need not be shuffled.
     """
     age = (as_of - anchor_of(as_of, half_life_days)).days
-    faded = UNIT * 2.0 ** (-age / half_life_days - KEPT_BITS)
-    now = F.transform(
-        "leanings",
-        lambda entry: F.struct(
-            entry["dimension"].alias("dimension"),
-            F.rint(entry["units"] * faded).cast("long").alias("units"),
-            entry["key"].alias("key"),
-            entry["evidence"].alias("evidence"),
-        ),
-    )
-    scored = users.withColumn("_now", now)
-    scored = scored.withColumns({f"_{name}": _of(name) for name in DIMENSIONS})
-    scored = scored.withColumns({f"_{name}_total": _sum(f"_{name}") for name in DIMENSIONS})
-    best = F.concat(*(_best(name) for name in DIMENSIONS))
-    return scored.select("user_id", "user_bucket", F.lit(as_of).alias("as_of"), F.inline(best))
+    rows = best(users, KEYS_KEPT, UNIT * 2.0 ** (-age / half_life_days - KEPT_BITS), UNIT)
+    columns = ("user_id", "user_bucket", "dimension", "key", "score", "share", "evidence")
+    return rows.select(*columns[:2], F.lit(as_of).alias("as_of"), *columns[2:])
 
 
 def standing(rows: DataFrame, as_of: date, half_life_days: float = HALF_LIFE_DAYS) -> DataFrame:
@@ -136,31 +110,6 @@ def standing(rows: DataFrame, as_of: date, half_life_days: float = HALF_LIFE_DAY
     faded = F.col("score") * F.pow(F.lit(0.5), F.date_diff(F.lit(as_of), "as_of") / F.lit(float(half_life_days)))
     kept = known.join(newest, ["user_id", "as_of"], "left_semi").withColumn("score", faded)
     return kept.withColumn("as_of", F.lit(as_of)).select(*rows.columns)
-
-
-def _of(dimension: str) -> Column:
-    return F.filter("_now", lambda entry: (entry["dimension"] == dimension) & (entry["units"] > 0))
-
-
-def _sum(entries: str) -> Column:
-    return F.aggregate(entries, F.lit(0).cast("long"), lambda total, entry: total + entry["units"])
-
-
-def _best(dimension: str) -> Column:
-    falling = F.transform(
-        f"_{dimension}", lambda entry: F.struct((-entry["units"]).alias("less"), entry["key"], entry["evidence"])
-    )
-    return F.transform(
-        # Not array_sort, which asks a lambda for each comparison.
-        F.slice(F.sort_array(falling), 1, KEYS_KEPT),
-        lambda entry: F.struct(
-            F.lit(dimension).alias("dimension"),
-            entry["key"].alias("key"),
-            (-entry["less"] / UNIT).alias("score"),
-            (-entry["less"] / F.col(f"_{dimension}_total")).alias("share"),
-            entry["evidence"].alias("evidence"),
-        ),
-    )
 
 
 def item_keys(items: DataFrame) -> DataFrame:
@@ -183,36 +132,36 @@ def item_keys(items: DataFrame) -> DataFrame:
 
 
 def _by_item(tiles: DataFrame, keys: DataFrame, kept: Column) -> DataFrame:
-    """[user_id, user_bucket, dimension, key, units, evidence] from what users did with items."""
+    """Rows of features.leanings.summed from what users did with items; those with no weight are left out."""
     weight = sum((F.col(name) * weight for name, weight in WEIGHTS.items()), F.lit(0))
     events = sum((F.col(name) for name in WEIGHTS), F.lit(0))
     weighed = tiles.select(
         "user_id", "user_bucket", "item_id", "event_date", events.alias("evidence"),
         F.rint(weight * kept).cast("long").alias("units"), sign_of(tiles),
     ).filter(F.col("evidence") > 0)  # fmt: skip
-    return (
-        weighed.join(keys, "item_id")
-        .withColumn("entry", F.explode(keys_on("event_date")))
-        .select("user_id", "user_bucket", "entry.dimension", "entry.key", *signed("units", "evidence"))
-    )
+    held = (F.col("event_date") >= F.col("valid_from")) & (F.col("event_date") < F.col("valid_until"))
+    known = weighed.withColumnRenamed("item_id", "_item").join(keys, (F.col("_item") == F.col("item_id")) & held)
+    return known.select("user_id", "user_bucket", *OF_ITEMS, *signed("units", "evidence"))
 
 
 def _by_day(tiles: DataFrame, kept: Column) -> DataFrame:
-    """The same from when and on what users were active; every event weighs 1."""
+    """The same from when and on what users were active; every event weighs 1. A row a user, dimension and key."""
 
-    def entries(dimension: str, counts: str) -> Column:
-        return F.transform(
-            F.map_entries(counts),
-            lambda entry: F.struct(F.lit(dimension).alias("dimension"), entry["key"].alias("key"), entry["value"]),
-        )
+    def counted(dimension: str, counts: str) -> DataFrame:
+        kind = F.lit(dimension).alias("dimension")
+        return tiles.select(
+            "user_id", "user_bucket", kind, F.explode(counts).alias("key", "_count"), kept.alias("_kept"),
+            sign_of(tiles),
+        )  # fmt: skip
 
-    both = F.concat(entries("daypart", "dayparts"), entries("device", "devices"))
+    entries = counted("daypart", "dayparts").unionByName(counted("device", "devices"))
     return (
-        tiles.select("user_id", "user_bucket", "event_date", F.explode(both).alias("entry"), sign_of(tiles))
-        .filter(F.col("entry.key") != UNKNOWN_DEVICE)
-        .withColumn("units", F.rint(F.col("entry.value") * kept).cast("long"))
-        .withColumn("evidence", F.col("entry.value").cast("long"))
-        .select("user_id", "user_bucket", "entry.dimension", "entry.key", *signed("units", "evidence"))
+        entries.filter(F.col("key") != UNKNOWN_DEVICE)
+        .withColumn("units", F.rint(F.col("_count") * F.col("_kept")).cast("long"))
+        .withColumn("evidence", F.col("_count").cast("long"))
+        .select("user_id", "user_bucket", "dimension", "key", *signed("units", "evidence"))
+        .groupBy("user_id", "dimension", "key")
+        .agg(F.max("user_bucket").alias("user_bucket"), *(F.sum(name).alias(name) for name in ("units", "evidence")))
     )
 
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from datetime import date
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
-EPOCH = date(1970, 1, 1)
+from features.leanings import OF_ITEMS
+
+EPOCH, NEVER = date(1970, 1, 1), date(9999, 12, 31)
 
 
 def changes(history: DataFrame, keys: DataFrame, since: date) -> DataFrame:
@@ -27,18 +29,19 @@ def changes(history: DataFrame, keys: DataFrame, since: date) -> DataFrame:
 
 
 def versions(history: DataFrame) -> DataFrame:
-    """[item_id, versions: array<struct<valid_from, keys>>], the earliest first: a row an item, for keys_on."""
-    return history.groupBy("item_id").agg(
-        F.array_sort(F.collect_list(F.struct("valid_from", "keys"))).alias("versions")
-    )
+    """[item_id, valid_from, valid_until, category, brand, price_band]: what held from a day until before another, in
+    columns that join by an item and a day. One row at most holds for each.
+    """
+    following = F.lead("valid_from").over(Window.partitionBy("item_id").orderBy("valid_from"))
+    return _flat(history.withColumn("valid_until", F.coalesce(following, F.lit(NEVER))))
 
 
 def only(keys: DataFrame) -> DataFrame:
     """The same where items have always been what they are now. keys: [item_id, keys]."""
-    return keys.select("item_id", F.array(F.struct(F.lit(EPOCH).alias("valid_from"), "keys")).alias("versions"))
+    return _flat(keys.withColumns({"valid_from": F.lit(EPOCH), "valid_until": F.lit(NEVER)}))
 
 
-def keys_on(day: str) -> Column:
-    """array<struct<dimension, key>> that held on the day, from the column `versions`; null when nothing was known."""
-    held = F.filter("versions", lambda version: version["valid_from"] <= F.col(day))
-    return F.try_element_at(held, F.lit(-1))["keys"]
+def _flat(frame: DataFrame) -> DataFrame:
+    named = F.map_from_entries("keys")
+    told = (F.try_element_at(named, F.lit(name)).alias(name) for name in OF_ITEMS)
+    return frame.select("item_id", "valid_from", "valid_until", *told)

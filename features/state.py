@@ -14,8 +14,9 @@ from datetime import date
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from features.affinity import HALF_LIFE_DAYS, LEANINGS, anchor_of, contributions, leanings
+from features.affinity import HALF_LIFE_DAYS, anchor_of, leanings
 from features.facts import ENDS, SUMS, calendar, ends, facts, users
+from features.leanings import LEANINGS, merged
 
 COLUMNS = ("user_id", "user_bucket", *SUMS, *ENDS, "country", "country_day", "calendar", "leanings")
 
@@ -30,8 +31,8 @@ def from_nothing(
     """The state as of a date, from all tiles of days strictly before it. keys: features.item_history.versions."""
     before, anchor = F.col("event_date") < F.lit(as_of), anchor_of(as_of, half_life_days)
     days = user_day.filter(before)
-    parts = contributions(user_item_day.filter(before), days, keys, anchor, half_life_days)
-    found = users(facts(days)).join(leanings(parts).drop("user_bucket"), "user_id", "left")
+    parts = leanings(user_item_day.filter(before), days, keys, anchor, half_life_days)
+    found = users(facts(days)).join(parts.drop("user_bucket"), "user_id", "left")
     return found.withColumn("leanings", _or_none("leanings")).select(*COLUMNS)
 
 
@@ -50,10 +51,10 @@ def changed(
     given back is no change. uncertain: the row cannot be told from the changes; make it with from_nothing from the
     user's tiles. days = 0: the user has no tile any more.
     """
-    # All that follows is by user: one exchange of each side serves every aggregate and join.
-    item_changes, day_changes = (frame.repartition("user_id") for frame in (item_changes, day_changes))
+    # All that follows is by user: one exchange serves every aggregate and join.
+    day_changes = day_changes.repartition("user_id")
     new = _user_changes(day_changes)
-    parts = leanings(contributions(item_changes, day_changes, keys, anchor, half_life_days))
+    parts = leanings(item_changes, day_changes, keys, anchor, half_life_days)
     parts = parts.select("user_id", F.col("user_bucket").alias("_bucket"), F.col("leanings").alias("_leanings"))
     # Tiles went of someone the state does not know: forgotten meanwhile, and perhaps back with the same tiles.
     unknown = (
@@ -64,7 +65,7 @@ def changed(
         .withColumn("unknown", F.lit(True))
     )
     both = new.join(parts, "user_id", "full").join(unknown, "user_id", "full").join(_prefixed(state), "user_id", "left")
-    return both.select(
+    rows = both.select(
         "user_id",
         F.coalesce("user_bucket", "_bucket").alias("user_bucket"),
         *((F.coalesce(f"old_{name}", F.lit(0)) + F.coalesce(name, F.lit(0))).alias(name) for name in SUMS),
@@ -72,9 +73,11 @@ def changed(
         F.when(_moved(), F.col("country")).otherwise(F.col("old_country")).alias("country"),
         F.greatest("old_country_day", "country_day").alias("country_day"),
         _days_together().alias("calendar"),
-        _together().alias("leanings"),
+        F.col("old_leanings").alias("leanings"),
+        "_leanings",
         _uncertain().alias("uncertain"),
     )
+    return merged(rows, "leanings", "_leanings")
 
 
 def _user_changes(day_changes: DataFrame) -> DataFrame:
@@ -140,30 +143,6 @@ def _days_together() -> Column:
     old, gone, come = (F.coalesce(name, none) for name in names)
     days = F.array_union(F.array_except(old, gone), come)
     return calendar(days, _farther("old_last_active", "last_active"))
-
-
-def _together() -> Column:
-    """The old leanings and the changes, key by key; keys of which nothing is left are gone."""
-
-    def by_key(entries: Column) -> Column:
-        # By one string: strings Spark looks up by hash, but of structs it compares each with all the others.
-        names = F.transform(entries, lambda entry: F.concat(entry["dimension"], F.lit("|"), entry["key"]))
-        return F.map_from_arrays(names, entries)
-
-    def total(old: Column, new: Column, name: str) -> Column:
-        return (F.coalesce(old[name], F.lit(0)) + F.coalesce(new[name], F.lit(0))).alias(name)
-
-    summed = F.map_zip_with(
-        by_key(_or_none("old_leanings")),
-        by_key(_or_none("_leanings")),
-        lambda key, old, new: F.struct(
-            *(F.coalesce(old[name], new[name]).alias(name) for name in ("dimension", "key")),
-            total(old, new, "units"),
-            total(old, new, "evidence"),
-        ),
-    )
-    left = F.filter(F.map_values(summed), lambda entry: (entry["units"] != 0) | (entry["evidence"] != 0))
-    return F.sort_array(left)
 
 
 def _or_none(entries: str) -> Column:

@@ -61,7 +61,8 @@ def user_day(events: DataFrame) -> DataFrame:
     names no orders, the purchases of one session are one. A session that spans midnight is one of either day, and a
     quick exit on a day that has one event of it.
     """
-    return _days(_first_lines(_visits(_people(events))))
+    # By user from the start: one exchange serves all that follows.
+    return _days(_first_lines(_visits(_people(events).repartition("user_id"))))
 
 
 def _visits(people: DataFrame) -> DataFrame:
@@ -169,7 +170,10 @@ def _quick_exits(visits: Column) -> Column:
         beside = [F.get(visits, place + step)["session_id"].eqNullSafe(visit["session_id"]) for step in (-1, 1)]
         return visit["session_id"].isNotNull() & (visit["events"] == 1) & ~beside[0] & ~beside[1]
 
-    return F.size(F.filter(visits, quick)).cast("long")
+    # Most days have one visit: no need of functions that Spark calls value by value.
+    first = F.get(visits, F.lit(0))
+    alone = (first["session_id"].isNotNull() & (first["events"] == 1)).cast("int")
+    return F.when(F.size(visits) == 1, alone).otherwise(F.size(F.filter(visits, quick))).cast("long")
 
 
 def _by_device(visits: Column) -> Column:
@@ -180,4 +184,5 @@ def _by_device(visits: Column) -> Column:
         of_device = F.filter(visits, lambda visit: visit["device"] == name)
         return F.aggregate(of_device, F.lit(0.0), lambda total, visit: total + visit["events"])
 
-    return F.map_from_arrays(names, F.transform(names, counted))
+    one = F.create_map(visits["device"][0], visits["events"][0].cast("double"))
+    return F.when(F.size(visits) == 1, one).otherwise(F.map_from_arrays(names, F.transform(names, counted)))

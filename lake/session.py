@@ -45,6 +45,9 @@ def spark_conf(settings: Settings) -> dict[str, str]:
         "spark.sql.shuffle.partitions": str(settings.shuffle_partitions),
         # Delta replays its log in 50 tasks unless told that the tables are small.
         "spark.databricks.delta.snapshotPartitions": "2",
+        # Spark 4.1 drops the exchange above a union of parts partitioned alike, and may then coalesce each by itself:
+        # rows of one key end up in two partitions (see SPARK-57996).
+        "spark.sql.unionOutputPartitioning": "false",
         # A commit whose answer was lost must not be written twice.
         "spark.databricks.delta.commit.idempotencyCheck.enabled": "true",
         # An aggregate or a sort takes a page at once, 64 MB unless told: those of one wide stage would fill the memory
