@@ -13,7 +13,7 @@ import duckdb
 import polars as pl
 import pyarrow as pa
 
-from features.affinity import CATEGORY_LEVELS, HALF_LIFE_DAYS, KEYS_KEPT, PRICE_BANDS, WEIGHTS
+from features.affinity import CATEGORY_LEVELS, HALF_LIFE_DAYS, KEYS_KEPT, PRICE_BANDS, WEEKDAYS, WEIGHTS
 from features.tiles import COUNTED, DAYPARTS
 
 WEIGHT_OF = {kind: WEIGHTS[name] for kind, name in COUNTED.items() if name in WEIGHTS}
@@ -66,7 +66,7 @@ def by_polars(events: Path, items: Path, as_of: date, out: Path) -> tuple[int, i
     age = (pl.lit(as_of) - pl.col("event_date")).dt.total_days()
     weight = pl.col("event_type").replace_strict(WEIGHT_OF)
     faded = log.select(
-        "user_id", "item_id", "device", "event_time", weight.alias("weight"),
+        "user_id", "item_id", "device", "country", "event_time", "event_date", weight.alias("weight"),
         (0.5 ** (age / HALF_LIFE_DAYS)).alias("faded"),
     )  # fmt: skip
     by_item = (
@@ -75,6 +75,7 @@ def by_polars(events: Path, items: Path, as_of: date, out: Path) -> tuple[int, i
         .join(keys, on="item_id")
     )
     part = pl.lit(pl.Series(DAYPARTS)).gather(pl.col("event_time").dt.hour() // 6)
+    weekday = pl.lit(pl.Series(WEEKDAYS)).gather(pl.col("event_date").dt.weekday() - 1)
     pieces = [
         by_item.group_by("user_id", pl.col(name).alias("key")).agg(pl.col("score", "evidence").sum())
         for name in ("category", "brand", "price_band")
@@ -82,9 +83,9 @@ def by_polars(events: Path, items: Path, as_of: date, out: Path) -> tuple[int, i
         faded.group_by("user_id", key.alias("key")).agg(
             pl.col("faded").sum().alias("score"), pl.len().alias("evidence")
         )
-        for key in (part, pl.col("device"))
+        for key in (part, weekday, pl.col("device"), pl.col("country"))
     ]
-    names = ("category", "brand", "price_band", "daypart", "device")
+    names = ("category", "brand", "price_band", "daypart", "weekday", "device", "place")
     affinities = (
         pl.concat([piece.with_columns(dimension=pl.lit(name)) for name, piece in zip(names, pieces, strict=True)])
         .with_columns(share=pl.col("score") / pl.col("score").sum().over("user_id", "dimension"))

@@ -22,7 +22,7 @@ SELECT item_id, array_to_string(category[1:given.category_levels], ' > ') AS cat
 FROM items, bounds, given;
 
 CREATE TEMP TABLE faded AS
-SELECT user_id, item_id, event_time, device, weights.weight,
+SELECT user_id, item_id, event_time, event_date, device, country, weights.weight,
     pow(0.5, date_diff('day', event_date, given.as_of) / given.half_life) AS faded
 FROM events, given, weights WHERE weights.event_type = events.event_type;
 
@@ -43,7 +43,11 @@ WITH pieces AS (
     SELECT user_id, 'daypart', dayparts[1 + hour(event_time) // 6] AS part, sum(faded), count(*)
     FROM faded, given GROUP BY user_id, part
     UNION ALL
+    SELECT user_id, 'weekday', lower(dayname(event_date)) AS day, sum(faded), count(*) FROM faded GROUP BY user_id, day
+    UNION ALL
     SELECT user_id, 'device', device, sum(faded), count(*) FROM faded GROUP BY user_id, device
+    UNION ALL
+    SELECT user_id, 'place', country, sum(faded), count(*) FROM faded GROUP BY user_id, country
 )
 SELECT *, score / sum(score) OVER (PARTITION BY user_id, dimension) AS share
 FROM pieces, given

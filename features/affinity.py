@@ -1,4 +1,4 @@
-"""What each user leans to: decayed scores by category, brand, price band, daypart and device.
+"""What each user leans to: decayed scores by category, brand, price band, daypart, weekday, device and place.
 
 score = sum over events of weight(type) x 2^(-age in days / half-life), from day tiles, so age counts whole days.
 Exponential decay by half-life: Ding & Li, "Time weight collaborative filtering", CIKM 2005.
@@ -20,7 +20,8 @@ from features.leanings import OF_ITEMS, best, summed
 from features.quintiles import boundaries, score
 from features.tiles import sign_of, signed
 
-DIMENSIONS = (*OF_ITEMS, "daypart", "device")
+DIMENSIONS = (*OF_ITEMS, "daypart", "weekday", "device", "place")
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 # What an event says about liking, against a view. An impression says nothing: the user did not ask for it.
 WEIGHTS = {
@@ -145,18 +146,25 @@ def _by_item(tiles: DataFrame, keys: DataFrame, kept: Column) -> DataFrame:
 
 
 def _by_day(tiles: DataFrame, kept: Column) -> DataFrame:
-    """The same from when and on what users were active; every event weighs 1. A row a user, dimension and key."""
+    """The same from when, where and on what users were active; every event weighs 1. A row a user, dimension and key.
 
-    def counted(dimension: str, counts: str) -> DataFrame:
+    Weekdays are those of the day tiles, UTC. Place: the country that the day was last seen from.
+    """
+    weekday = F.element_at(F.array(*(F.lit(name) for name in WEEKDAYS)), F.weekday("event_date") + 1)
+
+    def counted(dimension: str, *key_and_count: Column) -> DataFrame:
         kind = F.lit(dimension).alias("dimension")
-        return tiles.select(
-            "user_id", "user_bucket", kind, F.explode(counts).alias("key", "_count"), kept.alias("_kept"),
-            sign_of(tiles),
-        )  # fmt: skip
+        return tiles.select("user_id", "user_bucket", kind, *key_and_count, kept.alias("_kept"), sign_of(tiles))
 
-    entries = counted("daypart", "dayparts").unionByName(counted("device", "devices"))
+    events = F.col("events").cast("double").alias("_count")
+    entries = (
+        counted("daypart", F.explode("dayparts").alias("key", "_count"))
+        .unionByName(counted("weekday", weekday.alias("key"), events))
+        .unionByName(counted("device", F.explode("devices").alias("key", "_count")))
+        .unionByName(counted("place", F.col("country").alias("key"), events))
+    )
     return (
-        entries.filter(F.col("key") != UNKNOWN_DEVICE)
+        entries.filter((F.col("key") != UNKNOWN_DEVICE) & (F.col("_count") > 0))
         .withColumn("units", F.rint(F.col("_count") * F.col("_kept")).cast("long"))
         .withColumn("evidence", F.col("_count").cast("long"))
         .select("user_id", "user_bucket", "dimension", "key", *signed("units", "evidence"))

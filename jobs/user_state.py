@@ -8,7 +8,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from features import item_history
-from features.affinity import HALF_LIFE_DAYS, anchor_of, item_keys
+from features.affinity import DIMENSIONS, HALF_LIFE_DAYS, anchor_of, item_keys
 from features.consent import without_consent
 from features.state import changed, from_nothing
 from jobs.job import Context
@@ -50,7 +50,7 @@ def bring_forward(context: Context) -> tuple[Marker, bool]:
         versions = {table.name: log.version(context.settings, table.name) for table in (*TILES, ITEM_KEYS)}
         versions[ITEMS.name] = catalogue
         end = max(context.window.end, base.as_of) if base else context.window.end
-        marker = Marker(-1, context.run_id, end, HALF_LIFE_DAYS, versions, datetime.now(UTC))
+        marker = Marker(-1, context.run_id, end, HALF_LIFE_DAYS, versions, datetime.now(UTC), dimensions=DIMENSIONS)
         reason = _why_from_nothing(context, base, marker)
         if base is None or reason is not None:
             say(f"{USER_STATE.name} is made from all tiles: {reason}")
@@ -123,7 +123,7 @@ def _why_from_nothing(context: Context, base: Marker | None, marker: Marker) -> 
     """Why changes cannot tell; None when they can."""
     if base is None:
         return "it does not say what it holds"
-    if base.columns != marker.columns:
+    if base.columns != marker.columns or base.dimensions != marker.dimensions:
         return "it is of an earlier contract"
     if not all(state.tracked(context.settings, table, base.versions[table.name]) for table in TILES):
         return "changes of the tiles were not kept"

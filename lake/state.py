@@ -31,7 +31,7 @@ class Marker:
     """What the state holds: tiles of days before as_of, at these versions of their tables.
 
     commit: the version of gold.user_state that said so. run_id: who wrote it. at: when, wall clock.
-    columns: what its rows hold; none where an Attune wrote it that did not say so.
+    columns: what its rows hold; dimensions: what its leanings are of; none where an Attune wrote it that did not say.
     """
 
     commit: int
@@ -41,6 +41,7 @@ class Marker:
     versions: dict[str, int]
     at: datetime
     columns: tuple[str, ...] = USER_STATE.names
+    dimensions: tuple[str, ...] = ()
 
 
 def read_marker(settings: Settings) -> Marker | None:
@@ -56,7 +57,7 @@ def read_marker(settings: Settings) -> Marker | None:
             day = date.fromisoformat(found["as_of"])
             return Marker(
                 commit["version"], found["run_id"], day, found["half_life_days"], dict(found["versions"]), at,
-                tuple(found.get("columns", ())),
+                tuple(found.get("columns", ())), tuple(found.get("dimensions", ())),
             )  # fmt: skip
     return None
 
@@ -125,6 +126,7 @@ def write(frame: DataFrame, settings: Settings, base: Marker | None, marker: Mar
         {
             "run_id": marker.run_id, "as_of": marker.as_of.isoformat(), "half_life_days": marker.half_life_days,
             "versions": marker.versions, "columns": marker.columns,
+            "dimensions": marker.dimensions,
         }
     )  # fmt: skip
     once = {

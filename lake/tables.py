@@ -302,7 +302,7 @@ AFFINITY = Table(
         USER,
         BUCKET,
         column("as_of", "date", "computed from events strictly before this date, UTC", stats=True),
-        column("dimension", "string", "category, brand, price_band, daypart or device", stats=True),
+        column("dimension", "string", "category, brand, price_band, daypart, weekday, device or place", stats=True),
         column("key", "string", "the value within the dimension"),
         column("score", "double", "decayed sum of event weights"),
         column("share", "double", "score over the user's total in the dimension, 0 to 1"),

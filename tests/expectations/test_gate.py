@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from expectations.rules import failed
 from expectations.suites import SUITES
 from lake.errors import ContractError
 from lake.settings import Settings
-from lake.tables import FALLBACKS, RECOMMENDATIONS, TABLES
+from lake.tables import ENGAGEMENT, FALLBACKS, RECOMMENDATIONS, TABLES
 
 SECRET = "a-user-who-must-not-be-named"
 
@@ -68,6 +69,35 @@ def test_a_broken_contract_stops_names_table_rules_and_counts_and_leaks_nobody(
     assert SECRET not in message
     assert "gold.recommendations" in _text(settings.data_docs)
     assert SECRET not in _text(settings.data_docs)
+
+
+def test_each_impossible_engagement_is_named_by_its_rule(spark: SparkSession, settings: Settings) -> None:
+    good: dict[str, Any] = {
+        "user_id": "u", "user_bucket": 1, "as_of": date(2026, 3, 1), "age": 40, "idle": 3, "active_days": 6,
+        "active_7": 1, "active_28": 4, "active_91": 6, "events": 9, "sessions": 7, "depth": 9 / 7,
+        "quick_exit_share": 0.5, "dwell_ms": 0, "trend": 0.1, "clumpiness": 0.2, "stage": "active",
+    }  # fmt: skip
+    faults: dict[str, dict[str, Any]] = {
+        "age not whole days from 1": {"age": 0, "idle": 1, "active_days": 0, "active_91": 0},
+        "a last active day before the first": {"idle": 41},
+        "more active days than days": {"age": 5},
+        "more active days lately than ever": {"active_91": 7},
+        "an active day without an event": {"events": 5},
+        "depth not a finite number from 1": {"depth": float("nan")},
+        "trend not a possible number": {"trend": 9.0},
+        "stage": {"stage": "undead"},
+        "quick_exit_share": {"quick_exit_share": 1.5},
+    }
+    rows = [good | fault | {"user_id": f"u{number}"} for number, fault in enumerate(faults.values())]
+    frames = [
+        spark.createDataFrame([tuple(row[name] for name in ENGAGEMENT.names) for row in some], ENGAGEMENT.schema)
+        for some in ([good], rows)
+    ]
+    gate(frames[0], "gold.engagement", settings, "run")
+    with pytest.raises(ContractError) as caught:
+        gate(frames[1], "gold.engagement", settings, "run")
+    missing = [reason for reason in faults if reason not in str(caught.value)]
+    assert not missing, str(caught.value)
 
 
 def test_data_docs_keep_the_latest_verdicts_only(spark: SparkSession, settings: Settings) -> None:

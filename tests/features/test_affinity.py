@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 from hypothesis import HealthCheck, given
@@ -98,10 +99,28 @@ def test_dayparts_and_devices_come_from_the_days_and_unknown_is_no_device(
         {"event_date": _ago(180), "dayparts": {"night": 4.0}, "devices": {"web": 4.0}},
     )
     rows = by(affinity(user_item_days(spark, {"event_date": _ago(-1)}), days, catalogue, AS_OF), "dimension", "key")
-    assert {key: (row["score"], row["evidence"]) for key, row in rows.items()} == {
+    told = {key: (row["score"], row["evidence"]) for key, row in rows.items() if key[0] != "weekday"}
+    assert told == {
         ("daypart", "night"): (2.0, 6), ("daypart", "evening"): (2.0, 4), ("device", "web"): (3.5, 9),
     }  # fmt: skip
     assert rows["daypart", "night"]["share"] == 0.5
+
+
+def test_weekdays_and_places_are_those_of_the_days_and_an_unknown_place_is_none(
+    spark: SparkSession, catalogue: DataFrame
+) -> None:
+    days = user_days(
+        spark,
+        {"event_date": date(2026, 2, 22), "events": 3, "country": "DE"},
+        {"event_date": date(2026, 2, 23), "events": 1, "country": None},
+        {"event_date": date(2025, 11, 25), "events": 4, "country": "FR"},
+    )
+    nothing = user_item_days(spark, {"event_date": _ago(-1)})
+    rows = by(affinity(nothing, days, catalogue, date(2026, 2, 23), 90), "dimension", "key")
+    assert {key: (row["score"], row["evidence"]) for key, row in rows.items()} == {
+        ("weekday", "sunday"): (pytest.approx(3 * 0.5 ** (1 / 90)), 3), ("place", "DE"): (ANY, 3),
+        ("weekday", "tuesday"): (2.0, 4), ("place", "FR"): (2.0, 4),
+    }  # fmt: skip
 
 
 def test_of_many_keys_the_best_are_kept_and_shares_count_them_all(spark: SparkSession, no_days: DataFrame) -> None:
