@@ -96,10 +96,15 @@ def leanings_at(users: DataFrame, as_of: date, half_life_days: float = HALF_LIFE
     users: [user_id, user_bucket, leanings], kept as of the anchor of as_of. share: of the user's positive scores in
     the dimension. A user's KEYS_KEPT best keys of a dimension are kept. Row by row: users need not be shuffled.
     """
-    age = (as_of - anchor_of(as_of, half_life_days)).days
-    rows = best(users, KEYS_KEPT, UNIT * 2.0 ** (-age / half_life_days - KEPT_BITS), UNIT)
+    faded = fading((as_of - anchor_of(as_of, half_life_days)).days, half_life_days)
+    rows = best(users, KEYS_KEPT, F.lit(faded), UNIT)
     columns = ("user_id", "user_bucket", "dimension", "key", "score", "share", "evidence")
     return rows.select(*columns[:2], F.lit(as_of).alias("as_of"), *columns[2:])
+
+
+def fading(age: int, half_life_days: float = HALF_LIFE_DAYS) -> float:
+    """What a kept unit counts so many days after the anchor, in units of reading."""
+    return float(UNIT * 2.0 ** (-age / half_life_days - KEPT_BITS))
 
 
 def standing(rows: DataFrame, as_of: date, half_life_days: float = HALF_LIFE_DAYS) -> DataFrame:

@@ -8,12 +8,12 @@ of Marketing Research 41(1), 2004). Where the lines are drawn is a choice, not a
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from features.facts import CALENDAR_DAYS
+from features.facts import CALENDAR_DAYS, day_of
 
 STAGES = ("new", "active", "returned", "at_risk", "lapsed")
 # Days from the first active day, up to which a user is new.
@@ -27,8 +27,10 @@ WINDOWS = (7, 28, 91)
 TREND_DAYS, TREND_PRIOR = 28, 1
 
 
-def engagement(users: DataFrame, as_of: date) -> DataFrame:
+def engagement(users: DataFrame, as_of: date | Column) -> DataFrame:
     """gold.engagement of users as features.facts.users gives them, from days strictly before as_of: one row a user.
+
+    as_of: a date, or a column of users, where each row is of days before its own.
 
     age, idle: days from the UTC day of the first, last event to as_of; yesterday is 1.
     depth: events a session. quick_exit_share: of sessions. Both are null where no event has a session.
@@ -45,10 +47,10 @@ def engagement(users: DataFrame, as_of: date) -> DataFrame:
         returned    had lapsed before the first active day of the last 30
         active      the others
     """
-    day = F.lit(as_of)
-    counts = [_active(as_of, length).cast("int").alias(f"active_{length}") for length in WINDOWS]
-    earlier = _active(as_of, 2 * TREND_DAYS) - _active(as_of, TREND_DAYS)
-    trend = F.ln((_active(as_of, TREND_DAYS) + TREND_PRIOR) / (earlier + TREND_PRIOR))
+    day = day_of(as_of)
+    counts = [_active(day, length).cast("int").alias(f"active_{length}") for length in WINDOWS]
+    earlier = _active(day, 2 * TREND_DAYS) - _active(day, TREND_DAYS)
+    trend = F.ln((_active(day, TREND_DAYS) + TREND_PRIOR) / (earlier + TREND_PRIOR))
     return users.select(
         "user_id",
         "user_bucket",
@@ -63,26 +65,26 @@ def engagement(users: DataFrame, as_of: date) -> DataFrame:
         F.try_divide("quick_exits", "sessions").alias("quick_exit_share"),
         "dwell_ms",
         trend.alias("trend"),
-        _clumpiness(as_of).alias("clumpiness"),
-        _stage(as_of).alias("stage"),
+        _clumpiness(day).alias("clumpiness"),
+        _stage(day).alias("stage"),
     )
 
 
-def _since(as_of: date, length: int) -> Column:
+def _since(as_of: Column, length: int) -> Column:
     """The calendar's days among the last so many."""
-    start = F.lit(as_of - timedelta(days=length))
+    start = F.date_sub(as_of, length)
     return F.filter("calendar", lambda day: day >= start)
 
 
-def _active(as_of: date, length: int) -> Column:
+def _active(as_of: Column, length: int) -> Column:
     return F.size(_since(as_of, length))
 
 
-def _clumpiness(as_of: date) -> Column:
+def _clumpiness(as_of: Column) -> Column:
     whole = CALENDAR_DAYS + 1
-    days, start = _since(as_of, CALENDAR_DAYS), F.lit(as_of - timedelta(days=whole))
+    days, start = _since(as_of, CALENDAR_DAYS), F.date_sub(as_of, whole)
     gaps = F.zip_with(
-        F.concat(days, F.array(F.lit(as_of))),
+        F.concat(days, F.array(as_of)),
         F.concat(F.array(start), days),
         lambda day, before: F.date_diff(day, before) / F.lit(whole),
     )
@@ -92,9 +94,9 @@ def _clumpiness(as_of: date) -> Column:
     return F.when(F.size(days) > 0, F.greatest(F.lit(0.0), 1 - evenness))
 
 
-def _stage(as_of: date) -> Column:
-    age, idle = F.date_diff(F.lit(as_of), "first_active"), F.date_diff(F.lit(as_of), "last_active")
-    start = F.lit(as_of - timedelta(days=ACTIVE_DAYS))
+def _stage(as_of: Column) -> Column:
+    age, idle = F.date_diff(as_of, "first_active"), F.date_diff(as_of, "last_active")
+    start = F.date_sub(as_of, ACTIVE_DAYS)
     came = F.array_min(F.filter("calendar", lambda day: day >= start))
     # None in the calendar: whoever is not new was away for longer than it goes back.
     left = F.array_max(F.filter("calendar", lambda day: day < start))

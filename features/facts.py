@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
@@ -55,6 +57,11 @@ def users(facts: DataFrame) -> DataFrame:
             calendar(F.col("_days"), F.col("last_active")).alias("calendar"),
         )
     )  # fmt: skip
+
+
+def day_of(as_of: date | Column) -> Column:
+    """The date as a column."""
+    return F.lit(as_of) if isinstance(as_of, date) else as_of
 
 
 def ends(*, gone: bool = False) -> list[Column]:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 
 LEANINGS = "array<struct<dimension: string, key: string, units: bigint, evidence: bigint>>"
 
@@ -83,17 +83,19 @@ def merged(frame: DataFrame, old: str, new: str) -> DataFrame:
     return frame.mapInArrow(add, frame.drop(new).schema)
 
 
-def best(users: DataFrame, kept: int, faded: float, unit: float) -> DataFrame:
+def best(users: DataFrame, kept: int, faded: Column, unit: float) -> DataFrame:
     """[user_id, user_bucket, dimension, key, score, share, evidence]: the best `kept` keys of a user and dimension.
 
-    users: [user_id, user_bucket, leanings]. units x faded, rounded to whole ones, are what an entry counts now; above
-    0 it is one of the best; score: in multiples of `unit`; share: of all above 0 in the dimension.
+    users: [user_id, user_bucket, leanings]. faded: double, of each of them: units x faded, rounded to whole ones, are
+    what an entry counts now; above 0 it is one of the best; score: in multiples of `unit`; share: of all above 0 in
+    the dimension.
     """
 
     def told(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             entries = _stored([batch.column("leanings")])
-            now = np.rint(entries.units * faded).astype(np.int64)
+            fading = batch.column("faded").to_numpy()
+            now = np.rint(entries.units * fading[entries.user]).astype(np.int64)
             group = entries.group
             order = np.lexsort((entries.key, -now, group))
             order = order[now[order] > 0]
@@ -119,7 +121,7 @@ def best(users: DataFrame, kept: int, faded: float, unit: float) -> DataFrame:
                 }
             )
 
-    asked = users.select("user_id", "user_bucket", "leanings")
+    asked = users.select("user_id", "user_bucket", "leanings", faded.alias("faded"))
     schema = "user_id string, user_bucket int, dimension string, key string, score double, share double, evidence long"
     return asked.mapInArrow(told, schema)
 

@@ -7,7 +7,7 @@ from datetime import date, datetime
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from features.facts import facts, users
+from features.facts import day_of, facts, users
 from features.quintiles import boundaries, score
 from features.segments import GRID
 from features.tiles import MICROS
@@ -22,25 +22,32 @@ def rfm(user_day: DataFrame, as_of: datetime | date) -> DataFrame:
     return scored(users(facts(user_day.filter(F.col("event_date") < F.lit(day)))), day)
 
 
-def scored(users: DataFrame, as_of: date) -> DataFrame:
-    """gold.rfm of users as features.facts.users gives them, from days strictly before as_of: a row a user who bought.
+def unscored(users: DataFrame, as_of: date | Column) -> DataFrame:
+    """[user_id, user_bucket, as_of, recency, frequency, monetary, tenure, country]: a row a user who bought.
 
+    users: as features.facts.users gives them, from days strictly before as_of, which is a date or a column of theirs.
     recency, tenure: days from the UTC day of the last, first purchase to as_of; yesterday is 1.
     monetary: money of purchases less matched returns, not below 0.
-    Scores are quintiles among these users: see features/quintiles.py. Segments: see features/segments.py.
     """
-    day = F.lit(as_of)
-    bought = users.filter(F.col("last_purchase").isNotNull()).select(
+    day = day_of(as_of)
+    return users.filter(F.col("last_purchase").isNotNull()).select(
         "user_id",
         "user_bucket",
         day.alias("as_of"),
         F.date_diff(day, "last_purchase").alias("recency"),
-        (-F.date_diff(day, "last_purchase")).alias("_recent"),
         F.col("orders").alias("frequency"),
         (F.greatest("net_micros", F.lit(0)) / MICROS).alias("monetary"),
         F.date_diff(day, "first_purchase").alias("tenure"),
         F.col("country"),
     )
+
+
+def scored(users: DataFrame, as_of: date) -> DataFrame:
+    """gold.rfm of users, as unscored() has them, with scores and segment.
+
+    Scores are quintiles among these users: see features/quintiles.py. Segments: see features/segments.py.
+    """
+    bought = unscored(users, as_of).withColumn("_recent", -F.col("recency"))
     bounds = bought.agg(*(boundaries(column).alias(f"_{name}_bounds") for name, column in SCORES.items()))
     return (
         bought.crossJoin(F.broadcast(bounds))

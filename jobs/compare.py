@@ -27,14 +27,14 @@ from models.ranker import Ranker
 from models.report import children, cold_start, cold_start_metrics, difference_rows, group_rows, table_rows
 from models.split import time_split
 from models.tracking import Evaluation, Registry, Version
-from models.training import fit_before, judge
+from models.training import fit_before, foretold, judge
 
 
 @dataclass(frozen=True)
 class Comparison:
     """versions: the registered version by the model's name here. window: the test window, two instants. metrics,
-    differences, cold_start: as models.report gives them. baseline: the model that differences are from. run_id:
-    MLflow's.
+    differences, cold_start: as models.report gives them. reliability: how probabilities came true, by version and
+    scope; of versions that give any. baseline: the model that differences are from. run_id: MLflow's.
     """
 
     versions: dict[str, str]
@@ -43,6 +43,7 @@ class Comparison:
     metrics: list[dict[str, Any]]
     differences: list[dict[str, Any]]
     cold_start: dict[str, list[dict[str, Any]]]
+    reliability: dict[str, dict[str, dict[str, float]]]
     run_id: str
 
     def as_dict(self) -> dict[str, Any]:
@@ -80,6 +81,10 @@ def show(found: Comparison) -> None:
     show_metrics(found.metrics)
     show_metrics(found.differences, f"difference from {found.baseline}", signed=True)
     show_cold_start(found.cold_start)
+    for name, scopes in found.reliability.items():
+        for scope, figures in scopes.items():
+            said = ", ".join(f"{figure} {value:.4g}" for figure, value in figures.items())
+            say(f"probabilities of {name}, {scope} candidates: {said}")
     say(f"kept in MLflow as run {found.run_id}")
 
 
@@ -110,8 +115,20 @@ def _compare(
         split = time_split(log.wanted, context.window.as_of)
     with step(f"fitting sources before {split.test:%Y-%m-%d %H:%M}"):
         sources = fit_before(log, split.test, parameters, scratch(context, "compare", "test"), say)
-    with step("judging all models on the last window"):
-        judged = judge(log, sources, split.end, rankers, parameters)
+    try:
+        with step("judging all models on the last window"):
+            judged = judge(log, sources, split.end, rankers, parameters)
+            told = {
+                name: foretold(log, sources, judged, ranker.calibration, split.end, name)
+                for name, ranker in rankers.items()
+            }
+    finally:
+        # The folder holds vectors of people.
+        hybrid.release(sources)
+        log.wanted.unpersist()
+    reliability = {
+        name: {scope: found.figures() for scope, found in scopes.items()} for name, scopes in told.items() if scopes
+    }
     metrics, differences, cold = table_rows(judged), difference_rows(judged, baseline), cold_start(judged)
     versions = {name: str(version) for name, version in named.items()}
     kept = Evaluation(
@@ -126,11 +143,10 @@ def _compare(
             "metrics_by_group": group_rows(judged),
             "differences": differences,
             "cold_start": cold,
+            "reliability": {name: {scope: found.as_dict() for scope, found in told[name].items()} for name in told},
         },
     )
     with step("keeping the comparison in MLflow"):
         run_id = tracking.log_evaluation(where, f"compare {', '.join(named)} as of {context.window.end}", kept)
-    hybrid.release(sources)
-    log.wanted.unpersist()
     window = (split.test.isoformat(), split.end.isoformat())
-    return Comparison(versions, window, baseline, metrics, differences, cold, run_id)
+    return Comparison(versions, window, baseline, metrics, differences, cold, reliability, run_id)

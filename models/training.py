@@ -227,11 +227,11 @@ def judge(log: Log, sources: Sources, until: datetime, rankers: dict[str, Ranker
 
 
 def foretold(
-    log: Log, sources: Sources, judged: Judged, calibration: Calibration | None, until: datetime
+    log: Log, sources: Sources, judged: Judged, calibration: Calibration | None, until: datetime, model: str = HYBRID
 ) -> dict[str, Reliability]:
-    """How the hybrid's probabilities came true in the test, by scope: over all (or new) candidates of the users who
+    """How a ranker's probabilities came true in the test, by scope: over all (or new) candidates of the users who
     wanted a known item within the days they speak of, or until the test's end where that is earlier. Empty without a
-    calibration.
+    calibration. model: the name that it was judged by.
     """
     if calibration is None:
         return {}
@@ -240,7 +240,7 @@ def foretold(
     wanted = between(log.wanted, start, end)
     asked = truth(wanted, sources.facts.pairs, sources.catalogue.frame).select("user_id")
     scored = judged.scored.join(asked, "user_id", "left_semi").select(
-        "user_id", "item_id", "seen", probability(f"{HYBRID}_score", calibration).alias("probability")
+        "user_id", "item_id", "seen", probability(f"{model}_score", calibration).alias("probability")
     )
     labelled = scored.join(labels(wanted), ["user_id", "item_id"], "left").persist()
     try:

@@ -273,7 +273,14 @@ def test_compare_shows_versions_and_sources_on_the_same_users_and_moves_nothing(
     compare.show(found)
     told = {row["stage"]: row["users"] for row in found.cold_start["stages"]}
     assert told == {row["stage"]: row["users"] for row in json.loads(trained_again.details["cold_start"])["stages"]}
-    shown = capsys.readouterr().out
+    # v2 is the newest training's: its probabilities came true as that training said.
+    foretold = json.loads(trained_again.details["calibration"])
+    assert set(found.reliability["v2"]) == set(foretold) != set()
+    for scope, figures in foretold.items():
+        assert found.reliability["v2"][scope] == pytest.approx(figures, abs=1e-6)
+    captured = capsys.readouterr()
+    shown = captured.out
+    assert "probabilities of v2, all candidates: ece" in captured.err
     assert "difference from v1, beyond accuracy, new items" in shown
     assert "cold start (95 % interval)" in shown and "what was wanted, by kind of item" in shown
 
