@@ -15,7 +15,7 @@ from datetime import date, datetime, timedelta
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from features.item_history import only
+from features.item_history import EPOCH, only
 from features.leanings import OF_ITEMS, best, summed
 from features.quintiles import boundaries, score
 from features.tiles import sign_of, signed
@@ -42,7 +42,6 @@ HALF_LIFE_DAYS = 90.0
 # event grows to 2^12, so a long has room for weights of 2^25 a user and key.
 KEPT_BITS = 26
 PERIOD_HALF_LIVES = 12
-EPOCH = date(1970, 1, 1)
 
 # What is smaller than half of it, as of the date of reading, is no affinity.
 UNIT = 2.0**32

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from functools import reduce
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from features.affinity import HALF_LIFE_DAYS, KEYS_KEPT, UNIT, anchor_of, fading, item_keys, leanings
@@ -77,9 +78,13 @@ def _histories(tiles: DataFrame, asked: DataFrame) -> DataFrame:
 
 def _split(frame: DataFrame) -> DataFrame:
     """The user and the day of a name by _histories."""
-    as_of = F.to_date(F.substring("user_id", 1, ISO_LENGTH))
     user = F.expr(f"substring(user_id, {ISO_LENGTH + 1})")
-    return frame.withColumns({"as_of": as_of, "user_id": user})
+    return frame.withColumns({"as_of": F.to_date(_day()), "user_id": user})
+
+
+def _day() -> Column:
+    """The day of a name by _histories, as text."""
+    return F.substring("user_id", 1, ISO_LENGTH)
 
 
 def _affinities(
@@ -88,19 +93,20 @@ def _affinities(
     """gold.affinity of all histories. Days of different anchors are added up one anchor after the other: a few years
     have one or two.
     """
-    keys, columns = only(item_keys(items)), ("user_id", "as_of", "dimension", "key", "score", "share", "evidence")
-    instants = sorted(row.as_of for row in asked.select("as_of").distinct().collect())
-    found = None
-    for anchor in sorted({anchor_of(day, half_life_days) for day in instants}):
-        of_anchor = {day: (day - anchor).days for day in instants if anchor_of(day, half_life_days) == anchor}
-        named = F.substring("user_id", 1, ISO_LENGTH).isin([day.isoformat() for day in of_anchor])
+    keys = only(item_keys(items))
+    ages: dict[date, dict[str, int]] = {}
+    for row in asked.select("as_of").distinct().collect():
+        anchor = anchor_of(row.as_of, half_life_days)
+        ages.setdefault(anchor, {})[row.as_of.isoformat()] = (row.as_of - anchor).days
+    if not ages:
+        raise ValueError("there is no label, so there is nothing to learn from")
+
+    def of_anchor(anchor: date) -> DataFrame:
+        named = _day().isin(list(ages[anchor]))
         faded = F.create_map(
-            *(F.lit(part) for day, age in of_anchor.items() for part in (day.isoformat(), fading(age, half_life_days)))
+            *(F.lit(part) for day, age in ages[anchor].items() for part in (day, fading(age, half_life_days)))
         )
         sums = leanings(tiles.where(named), days.where(named), keys, anchor, half_life_days)
-        rows = best(sums, KEYS_KEPT, F.element_at(faded, F.substring("user_id", 1, ISO_LENGTH)), UNIT)
-        rows = _split(rows).select(*columns)
-        found = rows if found is None else found.unionByName(rows)
-    if found is None:
-        raise ValueError("there is no label, so there is nothing to learn from")
-    return found
+        return _split(best(sums, KEYS_KEPT, F.element_at(faded, _day()), UNIT)).drop("user_bucket")
+
+    return reduce(DataFrame.unionByName, map(of_anchor, sorted(ages)))
