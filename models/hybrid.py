@@ -83,7 +83,7 @@ def fit_sources(
     als = parameters.als if start is None else replace(parameters.als, epochs=min(WARM_EPOCHS, parameters.als.epochs))
     factors = fit_als(said, als, folder, start=start, progress=progress)
     linear, take = parameters.linear, parameters.take
-    weights = fit_item_weights(tiles, popular, numbered, as_of, linear)
+    weights = fit_item_weights(tiles, popular, numbered, as_of, linear, folder)
     powers = [parameters.half_life / days for days in (linear.neighbours_half_life, linear.next_half_life)]
     scorers: list[Scorer] = [
         FactorScorer("als", take, item_matrix(factors, numbered.ids)),

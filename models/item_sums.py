@@ -1,7 +1,8 @@
 """Sums over users of products of items, by Spark: what linear item models are solved from.
 
 Each task adds up its own users' products in a dense matrix, the rows of the tasks' matrices are exchanged, and the
-driver receives items x items numbers, whatever the number of users.
+driver reads items x items numbers, whatever the number of users: from files, as hundreds of megabytes of wide rows are
+more than a JVM of a few gigabytes hands over safely.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pyspark import TaskContext
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from models.als_files import Folder
 from models.interactions import strength
 from models.vectors import bounds_of, vectors_column, vectors_of
 
@@ -24,6 +26,8 @@ BATCH = 256
 SUMS = 3
 # row: of the three matrices one below the other. part: the task that added it up.
 _SUM = "row int, part int, sums array<float>"
+# The files of the added rows, under the folder.
+_KEPT = "sums"
 
 
 @dataclass(frozen=True)
@@ -50,19 +54,26 @@ class ItemSums:
 
 
 def item_sums(
-    tiles: DataFrame, as_of: float, items: DataFrame, size: int, half_lives: tuple[float, float], windows: Windows
-) -> ItemSums:
+    tiles: DataFrame, as_of: float, items: DataFrame, size: int, half_lives: tuple[float, float], windows: Windows,
+    folder: str,
+) -> ItemSums:  # fmt: skip
     """The sums over the tiles' users. tiles: user-item-day tiles before as_of, in seconds since 1970.
 
     items: DataFrame[item_id, place], places counting from 0 to size - 1. half_lives: days, of `together` and of the
-    other two. Sums are taken in a fixed order: the same tiles give the same bits.
+    other two. folder: path or URI that every worker reaches; what the tasks leave there goes again. Sums are taken in a
+    fixed order: the same tiles give the same bits.
     """
-    tasks = tiles.sparkSession.sparkContext.defaultParallelism
+    tasks, files = tiles.sparkSession.sparkContext.defaultParallelism, Folder(folder)
+    files.remove(_KEPT)
     parts = wants_of(tiles, as_of, items).mapInArrow(_partial(size, half_lives, windows), _SUM)
-    whole = parts.repartition(tasks, "row").sortWithinPartitions("row", "part").mapInArrow(_added, _SUM)
+    ordered = parts.repartition(tasks, "row").sortWithinPartitions("row", "part")
+    ordered.mapInArrow(_written(folder), "rows long").collect()
     found = np.zeros((SUMS * size, size), np.float32)
-    for batch in whole.select("row", "sums").toArrow().to_batches():
-        found[batch.column("row").to_numpy()] = vectors_of(batch.column("sums"), size)
+    for name in files.names(_KEPT):
+        table = files.read_table(f"{_KEPT}/{name}")
+        if table is not None:
+            found[table["row"].to_numpy()] = vectors_of(table["sums"], size)
+    files.remove(_KEPT)
     return ItemSums(*found.reshape(SUMS, size, size))
 
 
@@ -125,8 +136,7 @@ def _partial(
     """One task's sums, a row of a matrix a row."""
 
     def add(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        context = TaskContext.get()
-        part = context.partitionId() if context is not None else 0
+        part = _task()
         sums = np.zeros((SUMS, size, size), np.float32)
         for batch in batches:
             for matrix, left, right in factors(*read_wants(batch), size, size, half_lives, windows):
@@ -138,6 +148,22 @@ def _partial(
             yield _rows(rows, np.full(len(rows), part), sums.reshape(-1, size)[rows])
 
     return add
+
+
+def _written(folder: str) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    """One task's added rows as a file of the folder; how many."""
+
+    def write(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        added = pa.Table.from_batches(list(_added(batches)))
+        Folder(folder).write_table(f"{_KEPT}/part-{_task():05d}.parquet", added)
+        yield pa.record_batch([pa.array([added.num_rows])], ["rows"])
+
+    return write
+
+
+def _task() -> int:
+    context = TaskContext.get()
+    return context.partitionId() if context is not None else 0
 
 
 def _added(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -69,9 +69,12 @@ class ItemWeights:
 
 
 def fit_item_weights(
-    tiles: DataFrame, popular: DataFrame, catalogue: Catalogue, as_of: datetime, parameters: LinearParameters
-) -> ItemWeights:
-    """Both models of the wants before as_of. tiles: user-item-day tiles. popular: as models.popularity gives it."""
+    tiles: DataFrame, popular: DataFrame, catalogue: Catalogue, as_of: datetime, parameters: LinearParameters,
+    folder: str,
+) -> ItemWeights:  # fmt: skip
+    """Both models of the wants before as_of. tiles: user-item-day tiles. popular: as models.popularity gives it.
+    folder: see item_sums.
+    """
     parameters.check()
     known = popular.join(catalogue.frame, "item_id").select("item", "older").toArrow()
     number, users = known["item"].to_numpy().astype(np.int64), known["older"].to_numpy()
@@ -83,7 +86,7 @@ def fit_item_weights(
     places = pa.table({"item_id": ids, "place": pa.array(np.arange(len(chosen), dtype=np.int32))})
     frame = F.broadcast(tiles.sparkSession.createDataFrame(places))
     instant, half_lives = as_of.timestamp(), (parameters.half_life, parameters.next_half_life)
-    sums = item_sums(tiles, instant, frame.where(F.col("place") < size), size, half_lives, parameters.windows)
+    sums = item_sums(tiles, instant, frame.where(F.col("place") < size), size, half_lives, parameters.windows, folder)
     rest = (sp.csr_matrix((size, 0), dtype=np.float32),) * 2
     if len(further):
         rest = rest_weights(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,13 +24,13 @@ from tests.models.data import AS_OF, tile_frame
 WINDOWS = Windows(days=10, count=2, decay=0.5)
 
 
-def test_sums_are_those_of_dense_matrices_whatever_the_tasks(spark: SparkSession) -> None:
+def test_sums_are_those_of_dense_matrices_whatever_the_tasks(spark: SparkSession, tmp_path: Path) -> None:
     random = np.random.default_rng(3)
     users, items = 12, 5
     drawn = {(int(u), int(i), int(d)) for u, i, d in random.integers((0, 0, 0), (users, items, 35), (150, 3))}
     tiles = tile_frame(spark, [(f"u{u:02d}", f"i{i}", d, 1) for u, i, d in drawn] + [("u00", "i0", 0, 0)])
     places = spark.createDataFrame([(f"i{i}", i) for i in range(items)], "item_id string, place int")
-    found = item_sums(tiles, AS_OF.timestamp(), places, items, (20.0, 15.0), WINDOWS)
+    found = item_sums(tiles, AS_OF.timestamp(), places, items, (20.0, 15.0), WINDOWS, str(tmp_path))
 
     def latest(start: int, half_life: float) -> np.ndarray:
         matrix = np.zeros((users, items))
@@ -48,8 +49,9 @@ def test_sums_are_those_of_dense_matrices_whatever_the_tasks(spark: SparkSession
         before, then = before + 0.5**number * past.T @ past, then + 0.5**number * past.T @ wanted
     for name, expected in (("together", together), ("before", before), ("then", then)):
         np.testing.assert_allclose(getattr(found, name), expected, rtol=1e-5, err_msg=name)
-    again = item_sums(tiles.repartition(3), AS_OF.timestamp(), places, items, (20.0, 15.0), WINDOWS)
+    again = item_sums(tiles.repartition(3), AS_OF.timestamp(), places, items, (20.0, 15.0), WINDOWS, str(tmp_path))
     np.testing.assert_array_equal(again.then, found.then)
+    assert not list(tmp_path.rglob("*.parquet")), "files of the sums stay"
 
 
 def test_sums_of_a_window_hold_nothing_of_the_user_s_later_wants() -> None:
@@ -82,7 +84,9 @@ def test_follow_is_ridge_regression_of_what_came_then_on_what_was_before() -> No
     np.testing.assert_allclose(follow(sums, 2.0), expected, rtol=1e-4)
 
 
-def test_next_knows_what_comes_after_what_and_neighbours_know_what_goes_together(spark: SparkSession) -> None:
+def test_next_knows_what_comes_after_what_and_neighbours_know_what_goes_together(
+    spark: SparkSession, tmp_path: Path
+) -> None:
     rows = []
     for user in range(20):
         # First the pram, a month later the bicycle; bread and butter always together.
@@ -93,7 +97,7 @@ def test_next_knows_what_comes_after_what_and_neighbours_know_what_goes_together
     popular = popularity(pairs(tiles, AS_OF))
     numbered = catalogue(popular)
     parameters = LinearParameters(regularisation=1.0, windows=Windows(days=40, count=1))
-    found = fit_item_weights(tiles, popular, numbered, AS_OF, parameters)
+    found = fit_item_weights(tiles, popular, numbered, AS_OF, parameters, str(tmp_path))
     assert len(found.items) == 4 and not len(found.rest)
     after, together = found.next[0], found.neighbours[0]
     place = {numbered.ids[item]: number for number, item in enumerate(found.items)}
@@ -103,7 +107,7 @@ def test_next_knows_what_comes_after_what_and_neighbours_know_what_goes_together
     assert together[bread, pram] == pytest.approx(0, abs=1e-6)
     # With two dense items only, the others are foretold from them; which two is settled by their ids.
     few = replace(parameters, most_items=2, neighbours=1)
-    found = fit_item_weights(tiles, popular, numbered, AS_OF, few)
+    found = fit_item_weights(tiles, popular, numbered, AS_OF, few, str(tmp_path))
     assert [numbered.ids[item] for item in found.items] == ["bicycle", "bread"]
     assert sorted(numbered.ids[item] for item in found.rest) == ["butter", "pram"]
     butter = [numbered.ids[item] for item in found.rest].index("butter")
