@@ -44,6 +44,24 @@ def test_pairs_know_days_ages_and_the_mean_gap(spark: SparkSession) -> None:
     assert a.last_bought == (AS_OF - timedelta(days=30)).date()
 
 
+def test_pairs_know_a_persons_trips_and_not_only_days(spark: SparkSession) -> None:
+    rows = [
+        ("u", "a", 90, 2),
+        ("u", "a", 30, 1),
+        ("u", "a", 10, 0),
+        ("u", "b", 1, 1),
+        ("u", "c", 30, 1),
+        ("v", "a", 9, 1),
+    ]
+    found = {(row.user_id, row.item_id): row for row in pairs(tile_frame(spark, rows), AS_OF).collect()}
+    # The trips of u, latest first: 1, 30 and 90 days ago; ten days ago they looked, no more.
+    a, b = found["u", "a"], found["u", "b"]
+    assert (a.x_trips_since, b.x_trips_since, found["u", "c"].x_trips_since) == (1, 0, 1)
+    assert (a.x_trip_rate, b.x_trip_rate) == (pytest.approx(2 / 3), 1)
+    assert (a.x_trips90, b.x_trips97) == (pytest.approx(0.9 + 0.81), 1)
+    assert found["v", "a"].x_trips_since == 0
+
+
 def test_item_features_count_users_and_draw_the_repeat_share_to_the_overall_one(spark: SparkSession) -> None:
     tiles = tile_frame(spark, [("u", "a", 60, 1), ("u", "a", 5, 1), ("v", "a", 20, 1), ("v", "b", 89, 1)])
     found = {row.item_id: row for row in item_features(pairs(tiles, AS_OF)).collect()}
