@@ -11,10 +11,10 @@ from typing import Annotated
 
 import typer
 
-from lake import settings as settings_module
+from jobs import cli_models
+from jobs.cli_options import Consent, End, Home, Json, Start, settings_of
 from lake.console import emit_json, err, say, step
 from lake.errors import AttuneError, SettingError
-from lake.settings import Settings
 from lake.window import Window, parse_date
 
 app = typer.Typer(
@@ -25,27 +25,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-
-Home = Annotated[Path | None, typer.Option("--home", help="Folder of everything that is written. Default .attune")]
-Consent = Annotated[
-    str | None,
-    typer.Option("--missing-consent", help="What no word from a user means: granted or withdrawn. No default."),
-]
-Json = Annotated[bool, typer.Option("--json", help="Print one line of JSON for programs.")]
-Start = Annotated[str, typer.Option("--start", help="First event date, YYYY-MM-DD, UTC.")]
-End = Annotated[str, typer.Option("--end", help="Last event date, exclusive.")]
-
-
-def _settings(home: Path | None, missing_consent: str | None = None, *, ask: bool = False) -> Settings:
-    """The settings; where consent matters and nobody has said, ask the person at the terminal."""
-    settings = settings_module.load(home=home, missing_consent=missing_consent)
-    if ask and settings.missing_consent is None and sys.stdin.isatty() and err.is_terminal:
-        say("A user without a recorded consent for personalisation: is it granted or withdrawn? There is no default.")
-        answer = typer.prompt("granted or withdrawn", err=True)
-        settings = settings_module.load(home=home, missing_consent=answer.strip())
-    if ask:
-        settings.consent_default()
-    return settings
+app.command()(cli_models.compare)
+app.command()(cli_models.tune)
 
 
 @app.command()
@@ -63,7 +44,7 @@ def demo(
     from jobs.demo import run_demo
     from jobs.summary import show
 
-    summary = run_demo(_settings(home, missing_consent, ask=True), source, path, nights)
+    summary = run_demo(settings_of(home, missing_consent, ask=True), source, path, nights)
     if json:
         emit_json(summary.as_dict())
     else:
@@ -89,7 +70,7 @@ def load_command(
         raise SettingError(f"got --kind {kind[:40]!r}; allowed: {', '.join(KINDS)}")
     days = (parse_date(start) if start else None, parse_date(end) if end else None)
     with step(f"loading {source}"):
-        report = load(source, _settings(home), path, mapping, *days, kind=kinds[0])
+        report = load(source, settings_of(home), path, mapping, *days, kind=kinds[0])
     if json:
         emit_json(asdict(report))
         return
@@ -128,7 +109,7 @@ def generate(
         bots=bots, others=others, taste=taste, withdrawn=withdrawn, never_asked=never_asked,
         ingested=parse_date(ingested) if ingested else None,
     )  # fmt: skip
-    found = job.generate(params, out, _settings(home))
+    found = job.generate(params, out, settings_of(home))
     if json:
         emit_json(found.as_dict())
     else:
@@ -152,7 +133,7 @@ def run(
     if wrong:
         raise SettingError(f"got --option {wrong[0]!r}; allowed is KEY=VALUE, for example --option force=true")
     options = dict(item.split("=", 1) for item in option or [])
-    settings = _settings(home, missing_consent)
+    settings = settings_of(home, missing_consent)
     report = execute(job, Window(parse_date(start), parse_date(end)), settings, options)
     if json:
         emit_json(report.as_dict())
@@ -168,7 +149,7 @@ def nightly(
     """Run all five jobs for one day in this process, as Airflow runs them one by one."""
     from jobs.job import NIGHT, execute
 
-    settings = _settings(home, missing_consent, ask=True)
+    settings = settings_of(home, missing_consent, ask=True)
     window = Window.day(parse_date(day))
     reports = {job: execute(job, window, settings).as_dict() for job in NIGHT}
     if json:
@@ -188,7 +169,7 @@ def recommend(
     from jobs.summary import show_answer
     from serving.reader import SnapshotReader
 
-    answer = SnapshotReader(str(_settings(home).lake)).recommend(user, k, segment=segment, country=country)
+    answer = SnapshotReader(str(settings_of(home).lake)).recommend(user, k, segment=segment, country=country)
     if json:
         emit_json(answer.to_dict())
         return
@@ -210,31 +191,7 @@ def profile(
     from jobs.user_profile import show
 
     day = parse_date(as_of) if as_of else None
-    found = look_up(_settings(home, missing_consent), user, day)
-    if json:
-        emit_json(found.as_dict())
-    else:
-        show(found)
-
-
-@app.command()
-def compare(
-    versions: Annotated[
-        list[str] | None, typer.Argument(help="Versions or aliases. Default: the champion and the newest.")
-    ] = None,
-    end: Annotated[
-        str | None, typer.Option("--end", help="Judge on what came last before this date. Default: the newest's.")
-    ] = None,
-    home: Home = None,
-    missing_consent: Consent = None,
-    json: Json = False,
-) -> None:
-    """Show model versions and all single sources side by side, on the same users of one test window."""
-    from jobs.compare import compare as compare_versions
-    from jobs.compare import show
-
-    last = parse_date(end) if end else None
-    found = compare_versions(_settings(home, missing_consent, ask=True), versions or [], last)
+    found = look_up(settings_of(home, missing_consent), user, day)
     if json:
         emit_json(found.as_dict())
     else:
@@ -252,7 +209,7 @@ def runs(
     from jobs.summary import show_runs
     from lake.runs import latest_runs
 
-    rows = latest_runs(_settings(home), last, job)
+    rows = latest_runs(settings_of(home), last, job)
     if json:
         emit_json(rows)
         return
@@ -268,7 +225,7 @@ def rollback(
     """Let readers return to an earlier snapshot. The next publish is held until `attune release`."""
     from serving.switch import rollback as roll_back
 
-    row = roll_back(_settings(home), to, reason=reason)
+    row = roll_back(settings_of(home), to, reason=reason)
     say(f"published again: {row.snapshot_id} as of {row.as_of}; the next publish is held until: attune release")
 
 
@@ -280,7 +237,7 @@ def release(
     """Allow publishing again after a rollback."""
     from serving.switch import release as let_go
 
-    say(f"released; published is {let_go(_settings(home), reason=reason).snapshot_id}")
+    say(f"released; published is {let_go(settings_of(home), reason=reason).snapshot_id}")
 
 
 @app.command()
@@ -291,7 +248,7 @@ def ui(
     """Start Airflow and MLflow side by side, and say where they are. Ends with Ctrl-C."""
     from jobs.ui import serve_ui
 
-    serve_ui(_settings(home, missing_consent))
+    serve_ui(settings_of(home, missing_consent))
 
 
 def main() -> None:

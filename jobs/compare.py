@@ -6,12 +6,14 @@ Nothing moves: no alias, no table. What was found is kept in MLflow beside the t
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import date, timedelta
 from typing import Any
 
 from jobs.factors import scratch
 from jobs.job import Context
+from jobs.parameters import parameters_of
 from jobs.summary import show_cold_start, show_metrics
 from jobs.train_models import inputs, registry
 from jobs.version import code_version
@@ -28,6 +30,7 @@ from models.report import children, cold_start, cold_start_metrics, difference_r
 from models.split import time_split
 from models.tracking import Evaluation, Registry, Version
 from models.training import fit_before, foretold, judge
+from models.values import Value, of_sources
 
 
 @dataclass(frozen=True)
@@ -71,8 +74,10 @@ def compare(settings: Settings, asked: list[str], end: date | None = None) -> Co
         )
     named = {f"v{version.version}": version for version in versions}
     rankers = {name: _known(version, tracking.load_ranker(where, version)) for name, version in named.items()}
+    given = _given(rankers)
     baseline = next((name for name, version in named.items() if version == champion), next(iter(named)))
-    return _compare(Context("compare", Window.day(end - timedelta(days=1)), settings), where, named, rankers, baseline)
+    context = Context("compare", Window.day(end - timedelta(days=1)), settings)
+    return _compare(context, where, named, rankers, baseline, parameters_of(settings, given))
 
 
 def show(found: Comparison) -> None:
@@ -107,10 +112,24 @@ def _known(version: Version, ranker: Ranker) -> Ranker:
     return ranker
 
 
+def _given(rankers: dict[str, Ranker]) -> Mapping[str, Value]:
+    """The parameters that the sources of all of them were fitted with."""
+    given = {name: of_sources(ranker.given) for name, ranker in rankers.items()}
+    first = next(iter(given.values()))
+    if any(values != first for values in given.values()):
+        told = "; ".join(f"{name}: {values or 'the defaults'}" for name, values in given.items())
+        raise ModelError(
+            f"these versions rank by sources of different parameters, so they have no candidates in common ({told}): "
+            "compare versions of the same parameters, or each with its own training's figures in MLflow"
+        )
+    return first
+
+
 def _compare(
-    context: Context, where: Registry, named: dict[str, Version], rankers: dict[str, Ranker], baseline: str
-) -> Comparison:
-    parameters, log = Parameters(), inputs(context)
+    context: Context, where: Registry, named: dict[str, Version], rankers: dict[str, Ranker], baseline: str,
+    parameters: Parameters,
+) -> Comparison:  # fmt: skip
+    log = inputs(context)
     with step("splitting by time"):
         split = time_split(log.wanted, context.window.as_of)
     with step(f"fitting sources before {split.test:%Y-%m-%d %H:%M}"):

@@ -13,6 +13,7 @@ from features.affinity import leanings_at
 from features.consent import without_consent
 from jobs.factors import keep_factors, last_factors, scratch
 from jobs.job import Context, Report
+from jobs.parameters import parameters_of
 from jobs.train_models import registry
 from jobs.user_state import state_at
 from lake import delta, log
@@ -22,7 +23,6 @@ from lake.state import read_marker
 from lake.tables import FALLBACKS, RECOMMENDATIONS, RFM, USER_ITEM_DAY, USER_STATE
 from lake.window import Window
 from models import hybrid, tracking
-from models.hybrid import Parameters
 from models.snapshot import fallback_lists, personal_lists
 from serving.pointer import Superseded, read_log
 from serving.publish import publish
@@ -65,7 +65,7 @@ def run(context: Context) -> Report:
     items, profiles = _table(context, "silver.items"), _table(context, "silver.users")
     refusing = without_consent(tiles.select("user_id"), _table(context, "silver.consents"), missing).persist()
     consented = tiles.join(refusing, "user_id", "left_anti").persist()
-    parameters = Parameters(diversity=settings.diversity)
+    parameters = parameters_of(settings, ranker.given)
     with step(f"fitting sources before {end}"):
         sources = hybrid.fit_sources(
             consented, rfm.join(refusing, "user_id", "left_anti"), affinity, items, context.window.as_of, parameters,

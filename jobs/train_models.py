@@ -7,6 +7,7 @@ all the same. A model that does not beat the champion is kept as the challenger,
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 
 from pyspark.sql import DataFrame
@@ -15,6 +16,7 @@ from pyspark.sql import functions as F
 from features.consent import consented_events
 from jobs.factors import scratch
 from jobs.job import Context, Report
+from jobs.parameters import parameters_of
 from jobs.version import code_version
 from lake import delta
 from lake.console import say, step
@@ -40,6 +42,7 @@ from models.report import (
 from models.split import Split, time_split
 from models.tracking import Registry, Training, Version
 from models.training import Judged, Log, Timings, calibrate, check_activity, fit_before, foretold, judge, learn, lessons
+from models.values import Value, of_sources
 
 AHEAD = ("mlflow", "xgboost.spark")
 
@@ -68,7 +71,7 @@ def run(context: Context) -> Report:
 
 
 def _train(context: Context, where: Registry, champion: Version | None) -> Report:
-    parameters, timings = Parameters(diversity=context.settings.diversity), Timings()
+    parameters, timings = parameters_of(context.settings), Timings()
     log = inputs(context)
     with step("splitting by time"), timings.stage("split"):
         split = time_split(log.wanted, context.window.as_of)
@@ -81,13 +84,14 @@ def _train(context: Context, where: Registry, champion: Version | None) -> Repor
             windows.append(lessons(log, early, until, parameters, taught))
         hybrid.release(early)
     with step("learning what a score is worth"), timings.stage("calibrate"):
-        calibration = calibrate(windows, split, hybrid.FEATURES, parameters, _workers(context))
+        calibration = calibrate(windows, split, hybrid.FEATURES, parameters, workers(context))
     with step("learning to rank"), timings.stage("rank"):
-        ranker = replace(learn(windows, hybrid.FEATURES, parameters, _workers(context)), calibration=calibration)
+        learnt = learn(windows, hybrid.FEATURES, parameters, workers(context))
+        ranker = replace(learnt, calibration=calibration, given=context.settings.parameters)
     Folder(taught).remove()
     with step(f"fitting sources before {split.test:%Y-%m-%d %H:%M}"), timings.stage("fit_test"):
         late = fit_before(log, split.test, parameters, scratch(context, "train_models", "test"), say)
-    old = _old_ranker(where, champion, hybrid.FEATURES)
+    old = _old_ranker(where, champion, context.settings.parameters)
     rankers = {HYBRID: ranker} | ({CHAMPION: old} if old else {})
     with step("judging all models on the last window"), timings.stage("judge"):
         judged = judge(log, late, split.end, rankers, parameters)
@@ -149,12 +153,15 @@ def inputs(context: Context) -> Log:
     )
 
 
-def _old_ranker(where: Registry, champion: Version | None, features: tuple[str, ...]) -> Ranker | None:
-    """The champion's ranker, when it can still be compared."""
+def _old_ranker(where: Registry, champion: Version | None, given: Mapping[str, Value]) -> Ranker | None:
+    """The champion's ranker, when it can still be compared: it ranks by sources of the same parameters."""
     if champion is None:
         return None
     old = tracking.load_ranker(where, champion)
-    unknown = sorted(set(old.features) - set(features))
+    if of_sources(old.given) != of_sources(given):
+        say(f"champion {champion} ranks by sources of other parameters: not compared ({dict(old.given) or 'defaults'})")
+        return None
+    unknown = sorted(set(old.features) - set(hybrid.FEATURES))
     if unknown:
         say(f"champion {champion} ranks by features this code no longer has ({', '.join(unknown)}): not compared")
         return None
@@ -178,7 +185,8 @@ def _training(
     described["split_labels"] = ", ".join(value.isoformat() for value in split.labels)
     return Training(
         as_of=context.window.end,
-        parameters={**described, **{f"delta_{name}": value for name, value in versions.items()}, "own": parameters.own,
+        parameters={**described, **{f"given/{name}": value for name, value in context.settings.parameters.items()},
+                    **{f"delta_{name}": value for name, value in versions.items()}, "own": parameters.own,
                     "take": parameters.take, "half_life": parameters.half_life},
         metrics={**summary(judged, HYBRID), **cold_start_metrics(judged), **price(judged),
                  **{f"seconds/{name}": value for name, value in timings.items()}},
@@ -193,6 +201,6 @@ def _training(
     )  # fmt: skip
 
 
-def _workers(context: Context) -> int:
+def workers(context: Context) -> int:
     """Tasks that train trees together: two where there are cores for it."""
     return max(1, min(2, context.spark.sparkContext.defaultParallelism))

@@ -52,11 +52,20 @@ class Settings(BaseSettings):
     valid_days: int = Field(default=2, ge=1, description="how long a published snapshot counts as fresh")
     diversity: float = Field(default=0.0, ge=0, le=1, description="0: lists by score alone; 1: by variety alone")
     list_length: int = Field(default=20, ge=1, le=200, description="items in a published list")
+    parameters: dict[str, float | int | str] = Field(
+        default_factory=dict, description="of the models, by name, such as als.rank; `attune tune` searches them"
+    )
 
     @field_validator("home")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().absolute()
+
+    @field_validator("parameters", mode="before")
+    @classmethod
+    def _flat(cls, value: Any) -> Any:
+        """als.rank = 96 under [parameters] is a table in a table."""
+        return _flattened(value) if isinstance(value, dict) else value
 
     @property
     def lake(self) -> Path:
@@ -97,6 +106,13 @@ class Settings(BaseSettings):
                 f'missing_consent = "granted" into {self.home / "attune.toml"}, or pass --missing-consent'
             )
         return self.missing_consent
+
+
+def _flattened(table: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in table.items():
+        found |= _flattened(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
+    return found
 
 
 def load(**overrides: Any) -> Settings:

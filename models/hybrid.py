@@ -12,13 +12,14 @@ from datetime import datetime
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from lake.errors import ModelError
 from models.als import AlsParameters, Factors, fit_als, item_matrix
 from models.als_files import Folder
 from models.because import because
 from models.candidates import Catalogue, candidates, catalogue, profiles
 from models.content import content
 from models.interactions import Confidence, confidences
-from models.linear import LinearParameters, fit_item_weights
+from models.linear import ItemWeights, LinearParameters, fit_item_weights
 from models.metrics import LONGEST
 from models.popularity import counts_of, popularity
 from models.ranker import RankerParameters
@@ -51,6 +52,18 @@ class Parameters:
     half_life: float = 180.0
     diversity: float = 0.0
 
+    def check(self) -> None:
+        """Raises ModelError that names the first wrong parameter, what was got and what is allowed."""
+        self.als.check()
+        self.confidence.check()
+        self.linear.check()
+        self.ranker.check()
+        for name, least in (("own", 1), ("take", LONGEST)):
+            if getattr(self, name) < least:
+                raise ModelError(f"got {name}={getattr(self, name)}; it must be at least {least}")
+        if not self.half_life > 0:
+            raise ModelError(f"got half_life={self.half_life}; it must be above 0")
+
 
 @dataclass(frozen=True)
 class Sources:
@@ -82,22 +95,31 @@ def fit_sources(
     said = confidences(tiles, as_of, parameters.confidence).join(numbered.frame, "item_id", "left_semi")
     als = parameters.als if start is None else replace(parameters.als, epochs=min(WARM_EPOCHS, parameters.als.epochs))
     factors = fit_als(said, als, folder, start=start, progress=progress)
-    linear, take = parameters.linear, parameters.take
-    weights = fit_item_weights(tiles, popular, numbered, as_of, linear, folder)
-    powers = [parameters.half_life / days for days in (linear.neighbours_half_life, linear.next_half_life)]
+    take = parameters.take
+    weights = fit_item_weights(tiles, popular, numbered, as_of, parameters.linear, folder)
     scorers: list[Scorer] = [
         FactorScorer("als", take, item_matrix(factors, numbered.ids)),
-        *(
-            LinearScorer(name, take, weights.items, of_items, weights.rest, of_rest, power)
-            for name, (of_items, of_rest), power in zip(
-                ("neighbours", "next"), (weights.neighbours, weights.next), powers, strict=True
-            )
-        ),
+        *linear_scorers(weights, parameters),
         PopularityScorer("popularity", take, counts_of(popular, numbered.ids)),
         ContentScorer("content", content(items, numbered)),
     ]
     held = (history, popular, factors.users)
     return Sources(Facts(history, rfm, affinity, items, as_of), numbered, scorers, factors, popular, folder, held)
+
+
+def linear_scorers(weights: ItemWeights, parameters: Parameters) -> list[LinearScorer]:
+    """Both linear item models, for profiles that fade as weight_of() says."""
+    linear = parameters.linear
+    models = {
+        "neighbours": (weights.neighbours, linear.neighbours_half_life),
+        "next": (weights.next, linear.next_half_life),
+    }
+    return [
+        LinearScorer(
+            name, parameters.take, weights.items, of_items, weights.rest, of_rest, parameters.half_life / half_life
+        )
+        for name, ((of_items, of_rest), half_life) in models.items()
+    ]
 
 
 def candidate_features(sources: Sources, users: DataFrame, parameters: Parameters) -> DataFrame:
@@ -108,7 +130,7 @@ def candidate_features(sources: Sources, users: DataFrame, parameters: Parameter
     asked = users.select("user_id").distinct()
     own = repurchase(sources.facts.pairs.join(asked, "user_id", "left_semi"), sources.popular)
     nominated = F.col("repurchase_rank") <= parameters.own
-    profile = profiles(own.withColumns({"weight": _weight(parameters), "own": nominated}), sources.catalogue)
+    profile = profiles(own.withColumns({"weight": weight_of(parameters), "own": nominated}), sources.catalogue)
     block = profile.join(sources.factors.users, "user_id", "left")
     found = candidates(block, sources.catalogue, sources.scorers)
     return ranking_features(found, own, sources.facts, SCORERS)
@@ -118,12 +140,12 @@ def explained(sources: Sources, lists: DataFrame, nameable: DataFrame, parameter
     """The lists with the column because: of rows whose source is a linear model, the id of the user's own item that
     speaks most for the item. lists: user_id, item_id, source, ... nameable: those of facts.pairs that may be named.
     """
-    own = nameable.withColumns({"weight": _weight(parameters), "own": F.lit(False)})
+    own = nameable.withColumns({"weight": weight_of(parameters), "own": F.lit(False)})
     linear = [scorer for scorer in sources.scorers if isinstance(scorer, LinearScorer)]
     return because(lists, profiles(own, sources.catalogue), sources.catalogue, linear)
 
 
-def _weight(parameters: Parameters) -> Column:
+def weight_of(parameters: Parameters) -> Column:
     """How much an item still counts in a user's profile."""
     return F.pow(F.lit(0.5), F.col("x_idle") / parameters.half_life)
 

@@ -14,7 +14,10 @@ from typing import Literal
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from lake.errors import ModelError
+
 GOOD_RATING = 4.0
+DAMPINGS = ("none", "log", "one")
 
 # Columns of user-item-day tiles by the event type they count.
 COUNTS = {
@@ -35,6 +38,13 @@ class Confidence:
     )  # fmt: skip
     half_life: float | None = 60.0
     damping: Literal["none", "log", "one"] = "none"
+
+    def check(self) -> None:
+        """Raises ModelError that names the first wrong parameter, what was got and what is allowed."""
+        if self.damping not in DAMPINGS:
+            raise ModelError(f"confidence: got damping={self.damping!r}; allowed: {', '.join(DAMPINGS)}")
+        if self.half_life is not None and not self.half_life > 0:
+            raise ModelError(f"confidence: got half_life={self.half_life}; it must be above 0")
 
 
 def is_positive() -> Column:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from typing import Any
 
@@ -20,6 +20,7 @@ from pyspark.sql import functions as F
 from lake.errors import ModelError
 from models.calibration import Calibration, from_dict
 from models.interactions import labels
+from models.values import Value
 
 FORMAT = "attune-ranker/1"
 # Of a hundred. This halves the training; what it costs is in docs/decisions/ranker.md.
@@ -45,18 +46,34 @@ class RankerParameters:
     lambdarank_num_pair_per_sample: int = 20
     random_state: int = 1
 
+    def check(self) -> None:
+        """Raises ModelError that names the first wrong parameter, what was got and what is allowed."""
+        for name in ("n_estimators", "learning_rate", "max_depth", "max_bin", "lambdarank_num_pair_per_sample"):
+            if not getattr(self, name) > 0:
+                raise ModelError(f"ranker: got {name}={getattr(self, name)}; it must be above 0")
+        for name in ("subsample", "colsample_bytree"):
+            if not 0 < getattr(self, name) <= 1:
+                raise ModelError(f"ranker: got {name}={getattr(self, name)}; it must be above 0, and 1 at most")
+        for name in ("min_child_weight", "reg_lambda"):
+            if not getattr(self, name) >= 0:
+                raise ModelError(f"ranker: got {name}={getattr(self, name)}; it must be at least 0")
+
 
 @dataclass(frozen=True)
 class Ranker:
-    """booster: XGBoost's JSON. features: column names in the order of training. calibration: of its scores."""
+    """booster: XGBoost's JSON. features: column names in the order of training. calibration: of its scores. given:
+    parameters that were not the defaults, by name; the sources whose scores it ranks by are fitted with the same.
+    """
 
     booster: str
     features: tuple[str, ...]
     calibration: Calibration | None = None
+    given: Mapping[str, Value] = field(default_factory=dict)
 
     def to_json(self) -> str:
         """The ranker as one JSON text."""
-        known = {"calibration": asdict(self.calibration)} if self.calibration else {}
+        known: dict[str, Any] = {"calibration": asdict(self.calibration)} if self.calibration else {}
+        known |= {"given": dict(self.given)} if self.given else {}
         kept = {"format": FORMAT, "features": self.features, **known}
         return json.dumps(kept | {"booster": json.loads(self.booster)})
 
@@ -70,7 +87,8 @@ def from_json(text: str) -> Ranker:
         # Rankers of before there was calibration have none.
         known = found.get("calibration")
         calibration = None if known is None else from_dict(known)
-        return Ranker(json.dumps(found["booster"]), tuple(str(name) for name in found["features"]), calibration)
+        features, given = tuple(str(name) for name in found["features"]), dict(found.get("given", {}))
+        return Ranker(json.dumps(found["booster"]), features, calibration, given)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelError(f"the ranker is not a JSON text of the format {FORMAT!r}: {error}; train again") from None
 

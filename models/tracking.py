@@ -102,18 +102,18 @@ class Training(Evaluation):
 
 def champion(registry: Registry) -> Version | None:
     """The champion, or None when there is none yet."""
-    return _version(_client(registry), registry, CHAMPION)
+    return _version(connect(registry), registry, CHAMPION)
 
 
 def newest(registry: Registry) -> Version | None:
     """The version registered last, or None when there is none yet."""
-    numbers = _numbers(_client(registry), registry)
+    numbers = _numbers(connect(registry), registry)
     return find(registry, str(numbers[-1])) if numbers else None
 
 
 def find(registry: Registry, asked: str) -> Version:
     """The version of a number, of an alias, or called <model>/<number> as reports do. Raises ModelError without."""
-    client = _client(registry)
+    client = connect(registry)
     name, _, text = asked.rpartition("/")
     if name not in ("", registry.model):
         raise ModelError(
@@ -138,7 +138,7 @@ def load_ranker(registry: Registry, version: Version) -> Ranker:
     """The ranker of a version, from its JSON; nothing is executed. Raises ModelError when it is not readable."""
     import mlflow
 
-    _client(registry)
+    connect(registry)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(mlflow.artifacts.download_artifacts(f"models:/{version}", dst_path=folder))
         found = sorted(path.rglob("ranker.json"))
@@ -149,7 +149,7 @@ def load_ranker(registry: Registry, version: Version) -> Ranker:
 
 def log_training(registry: Registry, training: Training) -> Version:
     """Keep a training and register its ranker as the challenger. A failure leaves a failed run and no new alias."""
-    client = _client(registry)
+    client = connect(registry)
     with _kept(client, registry, f"training as of {training.as_of}", training):
         version = _register(registry, training)
     client.set_registered_model_alias(registry.model, CHALLENGER, version)
@@ -158,20 +158,20 @@ def log_training(registry: Registry, training: Training) -> Version:
 
 def log_evaluation(registry: Registry, name: str, found: Evaluation) -> str:
     """Keep what is no training as a run of that name; the run's id."""
-    with _kept(_client(registry), registry, name, found) as run_id:
+    with _kept(connect(registry), registry, name, found) as run_id:
         return run_id
 
 
 def promote(registry: Registry, version: Version, reason: str) -> None:
     """Move the champion alias to the version."""
-    client = _client(registry)
+    client = connect(registry)
     client.set_model_version_tag(version.name, version.version, "decision", reason[:4000])
     client.set_registered_model_alias(version.name, CHAMPION, version.version)
 
 
 def keep(registry: Registry, champion: Version, challenger: Version, reason: str) -> None:
     """The champion stays: say so on both, so that the next night does not train again."""
-    client = _client(registry)
+    client = connect(registry)
     client.set_model_version_tag(challenger.name, challenger.version, "decision", reason[:4000])
     client.set_model_version_tag(champion.name, champion.version, "checked", challenger.as_of.isoformat())
 
@@ -181,7 +181,7 @@ def _kept(client: MlflowClient, registry: Registry, name: str, found: Evaluation
     """A run with what was found, still active; its id."""
     import mlflow
 
-    mlflow.set_experiment(experiment_id=_experiment(client, registry))
+    mlflow.set_experiment(experiment_id=experiment_of(client, registry))
     with mlflow.start_run(run_name=name, tags=dict(found.tags)) as parent:
         mlflow.log_params({key: str(value)[:500] for key, value in found.parameters.items()})
         mlflow.log_metrics(dict(found.metrics))
@@ -190,14 +190,15 @@ def _kept(client: MlflowClient, registry: Registry, name: str, found: Evaluation
         for table, rows in found.tables.items():
             mlflow.log_dict(rows, f"{table}.json")
         for child in found.children:
-            _log_child(client, parent.info, child)
+            log_child(client, parent.info, child)
         yield str(parent.info.run_id)
 
 
-def _log_child(client: MlflowClient, parent: Any, child: Child) -> None:
+def log_child(client: MlflowClient, parent: Any, child: Child, tags: Mapping[str, str] | None = None) -> None:
+    """A run below another. parent: the other's info."""
     from mlflow.entities import Metric, Param
 
-    tags = {"mlflow.parentRunId": parent.run_id, "mlflow.runName": child.name}
+    tags = {"mlflow.parentRunId": parent.run_id, "mlflow.runName": child.name, **(tags or {})}
     run = client.create_run(parent.experiment_id, tags=tags, run_name=child.name)
     now = int(time.time() * 1000)
     client.log_batch(
@@ -228,7 +229,7 @@ def _register(registry: Registry, training: Training) -> str:
             artifacts={"ranker": str(path)},
             pip_requirements=list(_REQUIREMENTS),
         )
-    client = _client(registry)
+    client = connect(registry)
     with suppress(_exception()):  # it is there already
         client.create_registered_model(registry.model)
     tags = {"as_of": training.as_of.isoformat(), "checked": training.as_of.isoformat(), **training.tags}
@@ -272,7 +273,8 @@ def _numbers(client: MlflowClient, registry: Registry) -> list[int]:
     return sorted(int(found.version) for found in client.search_model_versions(f"name='{registry.model}'"))
 
 
-def _experiment(client: MlflowClient, registry: Registry) -> str:
+def experiment_of(client: MlflowClient, registry: Registry) -> str:
+    """The number of the registry's experiment, made where there is none."""
     known = client.get_experiment_by_name(registry.experiment)
     if known is not None:
         return str(known.experiment_id)
@@ -280,7 +282,8 @@ def _experiment(client: MlflowClient, registry: Registry) -> str:
     return str(client.create_experiment(registry.experiment, artifact_location=location))
 
 
-def _client(registry: Registry) -> MlflowClient:
+def connect(registry: Registry) -> MlflowClient:
+    """A client of the registry's server or database."""
     import mlflow
     from mlflow import MlflowClient
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from datetime import date, timedelta
+from dataclasses import replace
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pandas as pd
 import pytest
 from pyspark.sql import SparkSession
 
-from jobs import build_features, compare, publish_snapshots, train_models
+from jobs import build_features, compare, publish_snapshots, train_models, tune
 from jobs.job import Context, Report
 from lake import delta
 from lake.errors import AttuneError, ContractError, ModelError
@@ -22,9 +23,13 @@ from lake.window import Window
 from models import hybrid, tracking
 from models.als import AlsParameters
 from models.cold_start import DEPTH, ladder_lists
+from models.hybrid import Parameters
+from models.promotion import HYBRID
 from models.ranking_features import Facts, pairs
 from models.snapshot import fallback_lists
 from models.tracking import Registry
+from models.trials import trials
+from models.values import value_names
 from serving.reader import SnapshotReader
 from tests.models.data import AS_OF, purchases, shop, shop_items, table_frame
 
@@ -221,7 +226,8 @@ def test_young_champion_skips_training_without_starting_spark(home: Settings, tr
 
 @pytest.fixture(scope="module")
 def trained_again(home: Settings, published: Report) -> Report:
-    return train_models.run(_context("train_models", home.model_copy(update={"diversity": 0.8}), LATER))
+    changed = home.model_copy(update={"diversity": 0.8, "parameters": {"ranker.n_estimators": 90}})
+    return train_models.run(_context("train_models", changed, LATER))
 
 
 def test_varied_lists_are_judged_as_published_and_their_price_is_told(trained_again: Report) -> None:
@@ -232,6 +238,56 @@ def test_varied_lists_are_judged_as_published_and_their_price_is_told(trained_ag
         assert told[f"price_of_diversity/{scope}/ndcg_at_10"] == pytest.approx(cost, abs=2e-6)
     # Two categories by turns are not what people of one taste want next.
     assert rows["hybrid_diverse", "new"]["ndcg@10"] < rows["hybrid", "new"]["ndcg@10"]
+
+
+def test_a_model_knows_by_which_parameters_it_was_made(
+    home: Settings, trained_again: Report, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = _registry(home)
+    first, second = (tracking.load_ranker(where, tracking.find(where, number)) for number in ("1", "2"))
+    boosters = [json.loads(ranker.booster)["learner"]["gradient_booster"] for ranker in (first, second)]
+    trees = [len(booster["model"]["trees"]) for booster in boosters]
+    assert (first.given, second.given, trees) == ({}, {"ranker.n_estimators": 90}, [100, 90])
+    # Other trees order the same candidates; other sources would give others.
+    champion = tracking.champion(where)
+    assert train_models._old_ranker(where, champion, {"ranker.max_depth": 3}) == first
+    assert train_models._old_ranker(where, champion, {"als.rank": 8}) is None
+    assert "ranks by sources of other parameters: not compared (defaults)" in capsys.readouterr().err
+    with pytest.raises(ModelError, match=r"no candidates in common .v1: the defaults; v2: {'als.rank': 8}"):
+        compare._given({"v1": first, "v2": replace(second, given={"als.rank": 8})})
+
+
+def test_a_wrong_parameter_is_told_before_anything_is_fitted(home: Settings) -> None:
+    context = _context("train_models", home.model_copy(update={"parameters": {"als.rnk": 8}}), LATER, force="true")
+    with pytest.raises(ModelError, match=r"there is no parameter 'als.rnk'; allowed: als.alpha"):
+        train_models.run(context)
+    assert "spark" not in context.__dict__
+
+
+@pytest.mark.parametrize(("model", "counts"), [("als", (1, 3)), ("next", (2,)), (HYBRID, (2,))])
+def test_a_search_judges_settings_on_the_validation_window_and_goes_on(
+    home: Settings, trained: Report, capsys: pytest.CaptureFixture[str], model: str, counts: tuple[int, ...]
+) -> None:
+    split = json.loads(trained.details["split"])
+    for count in counts:
+        found = tune.tune(home, model, count, HISTORY.end, scope="new")
+    assert [datetime.fromisoformat(text) for text in found.window] == [
+        datetime.fromisoformat(split[name]) for name in ("validation", "test")
+    ]
+    assert [trial["number"] for trial in found.trials] == list(range(counts[-1]))
+    defaults = value_names(Parameters())
+    assert all(defaults[name] == value for name, value in found.trials[0]["values"].items())
+    # What is worth most in the shop is known to every model: nobody's favourites are anybody's secret.
+    assert all(0.1 < trial["metrics"]["new/ndcg@10"] <= 1 for trial in found.trials[:1])
+    assert found.best == max(found.trials, key=lambda trial: trial["metrics"]["new/ndcg@10"])["number"]
+    assert [trial.number for trial in trials(_registry(home), found.run_id)] == list(range(counts[-1]))
+    assert not list((home.checkpoints / "als").glob("tune-*")), "vectors of people stay"
+    tune.show(found)
+    captured = capsys.readouterr()
+    assert f"{model}: the best of {counts[-1]} trials" in captured.out and "best: trial" in captured.err
+    assert ("going on after the 1 trials" in captured.err) == (len(counts) > 1)
+    name, value = next(iter(found.trials[found.best]["values"].items()))
+    assert found.lines[:2] == ["[parameters]", f"{name} = {json.dumps(value)}"]
 
 
 def test_equal_challenger_leaves_the_champion_and_the_next_night_does_not_train_again(

@@ -1,0 +1,192 @@
+"""A search of a model's parameters on the validation window: what it searches, and what a trial is worth.
+
+    history, features | labels | labels | validation window: a trial is judged here | test window: never looked at
+
+Every trial fits the model as a training would, on what was before the window, and judges its own list of each user on
+all items. The ranker's lessons do not depend on its parameters, so they are taken once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.samplers import TPESampler
+from optuna.trial import create_trial
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from features.affinity import affinity
+from features.rfm import rfm
+from lake.errors import ModelError
+from models import hybrid
+from models.als import fit_als, item_matrix
+from models.beyond_accuracy import ItemFacts
+from models.candidates import Catalogue, candidates, catalogue, profiles
+from models.hybrid import Parameters
+from models.interactions import between, confidences
+from models.linear import fit_item_weights
+from models.lists import model_lists
+from models.metrics import ACCURACY, MEASURED, SCOPES
+from models.per_user import item_facts, per_user
+from models.popularity import popularity
+from models.promotion import HYBRID
+from models.ranker import score
+from models.ranking_features import Facts, feature_date, pairs
+from models.repurchase import repurchase
+from models.scorers import FactorScorer, Scorer
+from models.split import Split, truth
+from models.training import Log, fit_before, learn, lessons, settled, tiles_before
+from models.trials import Trial
+from models.values import Value
+
+Space = Mapping[str, BaseDistribution]
+Metrics = dict[str, float]
+# Judges a setting of the parameters; the second is the trial's own folder name.
+Objective = Callable[[Parameters, str], Metrics]
+
+# What is told of a trial.
+TOLD = tuple(f"{name}@10" for name in ACCURACY)
+
+_DAYS = FloatDistribution(15, 720, log=True)
+_RIDGE = FloatDistribution(10, 3000, log=True)
+SPACES: dict[str, Space] = {
+    "als": {
+        "als.rank": IntDistribution(16, 160, step=16),
+        "als.epochs": IntDistribution(4, 16),
+        "als.unobserved": FloatDistribution(0.03, 3, log=True),
+        "als.regularisation": FloatDistribution(1e-4, 0.1, log=True),
+        "als.exponent": FloatDistribution(0, 1),
+        "confidence.half_life": _DAYS,
+        "confidence.damping": CategoricalDistribution(["none", "log", "one"]),
+    },
+    "neighbours": {"linear.regularisation": _RIDGE, "linear.half_life": _DAYS, "linear.neighbours_half_life": _DAYS},
+    "next": {
+        "linear.regularisation": _RIDGE,
+        "linear.next_half_life": _DAYS,
+        "linear.windows.days": FloatDistribution(7, 90, log=True),
+        "linear.windows.count": IntDistribution(1, 4),
+        "linear.windows.decay": FloatDistribution(0.2, 1),
+    },
+    HYBRID: {
+        "ranker.n_estimators": IntDistribution(40, 400, log=True),
+        "ranker.learning_rate": FloatDistribution(0.02, 0.3, log=True),
+        "ranker.max_depth": IntDistribution(3, 9),
+        "ranker.min_child_weight": FloatDistribution(1, 100, log=True),
+        "ranker.subsample": FloatDistribution(0.5, 1),
+        "ranker.colsample_bytree": FloatDistribution(0.3, 1),
+        "ranker.reg_lambda": FloatDistribution(0.1, 100, log=True),
+        "ranker.lambdarank_num_pair_per_sample": IntDistribution(5, 50),
+    },
+}
+
+
+def objective(
+    log: Log, split: Split, model: str, folder: str, workers: int, parameters: Parameters, say: Callable[[str], None]
+) -> Objective:
+    """Judges settings of a model of SPACES on the validation window: metrics by "<scope>/<metric>", "all/ndcg@10".
+
+    folder: see fit_als; what all trials share stays there until it is removed. workers: see fit_ranker. parameters: of
+    the sources whose candidates the ranker orders. Raises ModelError when nobody was active both before and within the
+    window.
+    """
+    if model == HYBRID:
+        return _ranker(log, split, folder, workers, parameters, say)
+    return _source(log, split, model, folder)
+
+
+def _source(log: Log, split: Split, model: str, folder: str) -> Objective:
+    start = split.validation
+    tiles, days = tiles_before(log, start)
+    tiles, day = settled(tiles, folder, "tiles"), feature_date(start)
+    history = settled(pairs(tiles, start), folder, "pairs")
+    popular = settled(popularity(history), folder, "popular")
+    numbered = catalogue(popular)
+    asked = _asked(log, split, history, numbered, folder)
+    facts = Facts(history, rfm(days, day), affinity(tiles, days, log.items, day), log.items, start)
+    items = item_facts(facts, numbered)
+    own = repurchase(history.join(asked, "user_id", "left_semi"), popular)
+
+    def judged(parameters: Parameters, name: str) -> Metrics:
+        weight, inner = hybrid.weight_of(parameters), f"{folder}/{name}"
+        entries = own.withColumns({"weight": weight, "own": F.col("repurchase_rank") <= parameters.own})
+        block = profiles(entries, numbered).withColumn("vector", F.lit(None).cast("array<float>"))
+        if model == "als":
+            said = confidences(tiles, start, parameters.confidence).join(numbered.frame, "item_id", "left_semi")
+            factors = fit_als(said, parameters.als, inner)
+            scorer: Scorer = FactorScorer(model, parameters.take, item_matrix(factors, numbered.ids))
+            block = block.drop("vector").join(factors.users, "user_id", "left")
+        else:
+            weights = fit_item_weights(tiles, popular, numbered, start, parameters.linear, inner)
+            scorer = next(each for each in hybrid.linear_scorers(weights, parameters) if each.name == model)
+        found = candidates(block, numbered, [scorer]).withColumn("seen", F.col("seen").cast("float"))
+        return _metrics(found, asked, items, numbered, model)
+
+    return judged
+
+
+def _ranker(
+    log: Log, split: Split, folder: str, workers: int, parameters: Parameters, say: Callable[[str], None]
+) -> Objective:
+    windows = []
+    for number, (start, until) in enumerate(split.label_windows):
+        if until > split.validation:
+            continue
+        say(f"lessons of what was wanted from {start:%Y-%m-%d %H:%M} to {until:%Y-%m-%d %H:%M}")
+        early = fit_before(log, start, parameters, f"{folder}/labels-{number}", say)
+        windows.append(lessons(log, early, until, parameters, folder))
+        hybrid.release(early)
+    if not windows:
+        raise ModelError(
+            "the history is too short to tune the ranker: no label window ends before the validation window"
+        )
+    say(f"sources and features as of {split.validation:%Y-%m-%d %H:%M}")
+    late = fit_before(log, split.validation, parameters, f"{folder}/validation", say)
+    asked = _asked(log, split, late.facts.pairs, late.catalogue, folder)
+    features = settled(hybrid.candidate_features(late, asked, parameters), folder, "features")
+    items = item_facts(late.facts, late.catalogue)
+
+    def judged(parameters: Parameters, name: str) -> Metrics:
+        scored = score(features, learn(windows, hybrid.FEATURES, parameters, workers), f"{HYBRID}_score")
+        return _metrics(scored, asked, items, late.catalogue, HYBRID)
+
+    return judged
+
+
+def _asked(log: Log, split: Split, history: DataFrame, numbered: Catalogue, folder: str) -> DataFrame:
+    wanted = between(log.wanted, split.validation, split.test)
+    asked = settled(truth(wanted, history, numbered.frame), folder, "asked")
+    if asked.isEmpty():
+        raise ModelError(
+            f"nobody who was active before the validation window [{split.validation:%Y-%m-%d}, {split.test:%Y-%m-%d}) "
+            "wanted an item known before it; a longer history is needed"
+        )
+    return asked
+
+
+def _metrics(scored: DataFrame, asked: DataFrame, items: ItemFacts, numbered: Catalogue, model: str) -> Metrics:
+    """Means over the users. scored: user_id, item_id, seen, <model>_score."""
+    empty = "array<struct<item: int, weight: float>>"
+    people = asked.withColumns({"profile": F.array().cast(empty), "groups": F.array().cast("array<string>")})
+    lists = model_lists(scored.select("user_id", "item_id", "seen", f"{model}_score"), (model,))
+    measured = per_user(people, lists, (model,), numbered, items)
+    means = [F.avg(F.get("values", F.lit(MEASURED.index(name)))).alias(name) for name in TOLD]
+    rows = measured.groupBy("scope").agg(*means).collect()
+    return {f"{row.scope}/{name}": float(row[name]) for row in rows if row.scope in SCOPES for name in TOLD}
+
+
+def suggestion(
+    space: Space, defaults: Mapping[str, Value], past: list[Trial], metric: str, seed: int
+) -> dict[str, Value]:
+    """What to try next: the defaults first, then what the trials so far suggest (TPE; Bergstra et al. 2011).
+
+    The same trials and seed suggest the same, so that a search that was interrupted goes on as if it had not been.
+    """
+    if not past and all(space[name]._contains(space[name].to_internal_repr(defaults[name])) for name in space):
+        return {name: defaults[name] for name in space}
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(direction="maximize", sampler=TPESampler(seed=seed + len(past)))
+    for trial in past:
+        study.add_trial(create_trial(params=trial.values, distributions=dict(space), value=trial.metrics[metric]))
+    return dict(study.ask(dict(space)).params)
