@@ -19,7 +19,7 @@ from jobs.train_models import INPUTS, inputs, registry, workers
 from jobs.version import code_version
 from lake import delta, log
 from lake.console import emit_table, say, step
-from lake.errors import ContractError, SettingError
+from lake.errors import ContractError, ModelError, SettingError
 from lake.settings import Settings
 from lake.tables import USER_DAY
 from lake.window import Window
@@ -94,6 +94,8 @@ def tune(
             started, name = time.monotonic(), f"trial-{number}"
             metrics = judged(with_values(parameters, values), name)
             Folder(f"{folder}/{name}").remove()
+            if metric not in metrics:
+                raise ModelError(f"nobody wanted a {scope} item within the validation window: there is no {metric}")
             made.append(Trial(number, values, {**metrics, "seconds": time.monotonic() - started}))
             log_trial(where, run_id, made[-1])
             say(f"{_line(made[-1], metric)}; best so far {_best(made, metric).metrics[metric]:.4f}")

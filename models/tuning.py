@@ -183,10 +183,19 @@ def suggestion(
 
     The same trials and seed suggest the same, so that a search that was interrupted goes on as if it had not been.
     """
-    if not past and all(space[name]._contains(space[name].to_internal_repr(defaults[name])) for name in space):
-        return {name: defaults[name] for name in space}
+    usual = {name: defaults[name] for name in space}
+    if not past and _within(usual, space):
+        return usual
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(direction="maximize", sampler=TPESampler(seed=seed + len(past)))
     for trial in past:
         study.add_trial(create_trial(params=trial.values, distributions=dict(space), value=trial.metrics[metric]))
     return dict(study.ask(dict(space)).params)
+
+
+def _within(values: dict[str, Value], space: Space) -> bool:
+    try:
+        create_trial(params=values, distributions=dict(space), value=0.0)
+    except ValueError:
+        return False
+    return True
