@@ -8,7 +8,7 @@ STAMP := $(VENV)/.attune-setup
 export OPENBLAS_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bench-als bench-als-quality bench-als-scaling bench-backfill bench-cdnow bench-clean bench-files bench-growth bench-idle bench-nights bench-quality bench-rules bench-skew bench-topk bench-truth demo test unit lint lock clean
+.PHONY: help setup bench-als bench-als-quality bench-als-scaling bench-backfill bench-cdnow bench-clean bench-families bench-files bench-growth bench-idle bench-nights bench-quality bench-rules bench-skew bench-topk bench-truth demo test unit lint lock clean
 
 help: ## list these targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ bench-clean: setup ## cleaning beside merely reading the same JSON lines
 
 bench-growth: setup ## cleaning and features of a log and of one of ten times its events
 	@$(BIN)/python -m benchmarks.growth $(if $(EVENTS),--events $(EVENTS))
+
+bench-families: setup ## what each family of the ranker's features adds to nDCG, on the validation window; half an hour
+	@$(BIN)/python -m benchmarks.families $(if $(DATA),--data $(DATA))
 
 bench-quality: setup ## nDCG of the hybrid, ALS and EASE on real data, with intervals; half an hour
 	@$(BIN)/python -m benchmarks.quality $(if $(DATA),--data $(DATA))

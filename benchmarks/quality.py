@@ -32,6 +32,7 @@ from jobs.job import NIGHT, execute
 from lake.console import say
 from lake.settings import Settings
 from lake.sources import load
+from lake.window import Window
 from models.hybrid import SOURCES
 from models.linear import ease
 from models.promotion import HYBRID
@@ -123,11 +124,17 @@ def last(ratings: pd.DataFrame, share: float = 0.2) -> tuple[pd.DataFrame, pd.Da
 
 def trained(name: str, path: Path | None, home: Path) -> list[dict[str, Any]]:
     """The metric table of a training as of the source's end, as models.report.table_rows gives it."""
-    settings, days = Settings(home=home, missing_consent="granted"), DAYS[name]
+    settings = Settings(home=home, missing_consent="granted")
+    return list(json.loads(execute("train_models", loaded(name, path, settings), settings).details["metrics"]))
+
+
+def loaded(name: str, path: Path | None, settings: Settings) -> Window:
+    """A source's days, after all jobs before the training."""
+    days = DAYS[name]
     load(name, settings, path, start=days.start, end=days.end)
     for job in NIGHT[:-2]:
         execute(job, days, settings)
-    return list(json.loads(execute("train_models", days, settings).details["metrics"]))
+    return days
 
 
 def main() -> int:

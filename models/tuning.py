@@ -9,6 +9,7 @@ all items. The ranker's lessons do not depend on its parameters, so they are tak
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
@@ -91,9 +92,15 @@ def objective(
     the sources whose candidates the ranker orders. Raises ModelError when nobody was active both before and within the
     window.
     """
-    if model == HYBRID:
-        return _ranker(log, split, folder, workers, parameters, say)
-    return _source(log, split, model, folder)
+    if model != HYBRID:
+        return _source(log, split, model, folder)
+    taught = rankers_class(log, split, folder, parameters, say)
+
+    def judged(parameters: Parameters, name: str) -> Metrics:
+        ranker = learn(taught.windows, hybrid.FEATURES, parameters, workers)
+        return _means(taught.judged(score(taught.features, ranker, f"{HYBRID}_score"), (HYBRID,)))
+
+    return judged
 
 
 def _source(log: Log, split: Split, model: str, folder: str) -> Objective:
@@ -121,14 +128,33 @@ def _source(log: Log, split: Split, model: str, folder: str) -> Objective:
             weights = fit_item_weights(tiles, popular, numbered, start, parameters.linear, inner)
             scorer = next(each for each in hybrid.linear_scorers(weights, parameters) if each.name == model)
         found = candidates(block, numbered, [scorer]).withColumn("seen", F.col("seen").cast("float"))
-        return _metrics(found, asked, items, numbered, model)
+        return _means(_judged(found, asked, items, numbered, (model,)))
 
     return judged
 
 
-def _ranker(
-    log: Log, split: Split, folder: str, workers: int, parameters: Parameters, say: Callable[[str], None]
-) -> Objective:
+@dataclass(frozen=True)
+class Class:
+    """What rankers learn from, and what they are asked then. windows: lessons of the label windows before validation.
+    features: candidates of whom is asked, with their features. asked: as models.split.truth gives it.
+    """
+
+    windows: list[DataFrame]
+    features: DataFrame
+    asked: DataFrame
+    items: ItemFacts
+    catalogue: Catalogue
+
+    def judged(self, scored: DataFrame, models: tuple[str, ...]) -> DataFrame:
+        """As models.per_user gives it. scored: user_id, item_id, seen, <model>_score."""
+        return _judged(scored, self.asked, self.items, self.catalogue, models)
+
+
+def rankers_class(log: Log, split: Split, folder: str, parameters: Parameters, say: Callable[[str], None]) -> Class:
+    """The sources fitted anew before each label window that ends before the validation window, and before that itself.
+
+    Raises ModelError when there is none, and when nobody was active both before and within the validation window.
+    """
     windows = []
     for number, (start, until) in enumerate(split.label_windows):
         if until > split.validation:
@@ -145,13 +171,7 @@ def _ranker(
     late = fit_before(log, split.validation, parameters, f"{folder}/validation", say)
     asked = _asked(log, split, late.facts.pairs, late.catalogue, folder)
     features = settled(hybrid.candidate_features(late, asked, parameters), folder, "features")
-    items = item_facts(late.facts, late.catalogue)
-
-    def judged(parameters: Parameters, name: str) -> Metrics:
-        scored = score(features, learn(windows, hybrid.FEATURES, parameters, workers), f"{HYBRID}_score")
-        return _metrics(scored, asked, items, late.catalogue, HYBRID)
-
-    return judged
+    return Class(windows, features, asked, item_facts(late.facts, late.catalogue), late.catalogue)
 
 
 def _asked(log: Log, split: Split, history: DataFrame, numbered: Catalogue, folder: str) -> DataFrame:
@@ -165,14 +185,19 @@ def _asked(log: Log, split: Split, history: DataFrame, numbered: Catalogue, fold
     return asked
 
 
-def _metrics(scored: DataFrame, asked: DataFrame, items: ItemFacts, numbered: Catalogue, model: str) -> Metrics:
-    """Means over the users. scored: user_id, item_id, seen, <model>_score."""
+def _judged(
+    scored: DataFrame, asked: DataFrame, items: ItemFacts, numbered: Catalogue, models: tuple[str, ...]
+) -> DataFrame:
     empty = "array<struct<item: int, weight: float>>"
     people = asked.withColumns({"profile": F.array().cast(empty), "groups": F.array().cast("array<string>")})
-    lists = model_lists(scored.select("user_id", "item_id", "seen", f"{model}_score"), (model,))
-    measured = per_user(people, lists, (model,), numbered, items)
+    lists = model_lists(scored.select("user_id", "item_id", "seen", *(f"{model}_score" for model in models)), models)
+    return per_user(people, lists, models, numbered, items)
+
+
+def _means(judged: DataFrame) -> Metrics:
+    """Over the users, of a single model."""
     means = [F.avg(F.get("values", F.lit(MEASURED.index(name)))).alias(name) for name in TOLD]
-    rows = measured.groupBy("scope").agg(*means).collect()
+    rows = judged.groupBy("scope").agg(*means).collect()
     return {f"{row.scope}/{name}": float(row[name]) for row in rows if row.scope in SCOPES for name in TOLD}
 
 
