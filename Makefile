@@ -3,12 +3,13 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.attune-setup
+PEERS := .venv-peers
 
 # The test suite needs no network; the set-up needs the package indexes that pip and Spark are set up for.
 export OPENBLAS_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bench-als bench-als-quality bench-als-scaling bench-backfill bench-cdnow bench-clean bench-families bench-files bench-growth bench-idle bench-nights bench-quality bench-rules bench-skew bench-topk bench-truth demo test unit lint lock clean
+.PHONY: help setup bench-als bench-als-quality bench-als-scaling bench-backfill bench-cdnow bench-clean bench-families bench-files bench-growth bench-idle bench-nights bench-peers bench-quality bench-rules bench-skew bench-topk bench-truth demo test unit lint lock clean
 
 help: ## list these targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +43,15 @@ bench-growth: setup ## cleaning and features of a log and of one of ten times it
 
 bench-families: setup ## what each family of the ranker's features adds to nDCG, on the validation window; half an hour
 	@$(BIN)/python -m benchmarks.families $(if $(DATA),--data $(DATA))
+
+bench-peers: $(PEERS)/.setup ## the project's nDCG beside implicit, MLlib, RecTools and recommenders' SAR; half an hour
+	@$(BIN)/python -m benchmarks.peers_quality $(if $(DATA),--data $(DATA))
+
+$(PEERS)/.setup: benchmarks/peers_environment/requirements.lock | setup
+	@echo "set-up: the peers' environment in $(PEERS) (hashes checked)"
+	@$(BIN)/uv venv -q --clear -p $(BIN)/python $(PEERS)
+	@$(BIN)/uv pip install -q --python $(PEERS)/bin/python --require-hashes -r $<
+	@touch $@
 
 bench-quality: setup ## nDCG of the hybrid, ALS and EASE on real data, with intervals; half an hour
 	@$(BIN)/python -m benchmarks.quality $(if $(DATA),--data $(DATA))
@@ -82,6 +92,8 @@ lint: setup ## ruff and mypy
 lock: setup ## resolve the lock file anew from pyproject.toml
 	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--extra dev --extra bench pyproject.toml -o requirements.lock
+	@cd benchmarks/peers_environment && ../../$(BIN)/uv pip compile -q --python-version 3.11 --generate-hashes \
+		--no-emit-index-url requirements.in -o requirements.lock
 
 clean: ## remove the environment (never the data)
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache
