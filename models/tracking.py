@@ -1,4 +1,4 @@
-"""The one module that talks to MLflow: experiments, runs, the model registry and its aliases.
+"""MLflow: experiments, runs, the model registry and its aliases; searches are models.trials. Nothing else talks to it.
 
 One experiment for the sources of a home, a parent run a training, a child run a model. No user ids anywhere:
 parameters, metrics, table versions and plots of counts only.
