@@ -23,9 +23,9 @@ from lake.settings import Settings
 from models.bootstrap import Replicates, replicate
 from models.hybrid import FEATURES, SCORERS, Parameters
 from models.metrics import SCOPES
-from models.ranker import fit_ranker, score
+from models.ranker import score
 from models.split import time_split
-from models.training import settled
+from models.training import learn, settled
 from models.tuning import Class, rankers_class
 
 # By name, the features that the ranker learns without.
@@ -45,14 +45,11 @@ WHOLE = "everything"
 
 def worth(taught: Class, tasks: int, folder: str) -> Replicates:
     """The ranker with all features, and by family without it, on the users of the validation window."""
-    lessons, parameters = taught.windows[0], Parameters()
-    for window in taught.windows[1:]:
-        lessons = lessons.unionByName(window)
-    scored = taught.features
+    scored, parameters = taught.features, Parameters()
     for name, without in {WHOLE: (), **FAMILIES}.items():
         left = tuple(feature for feature in FEATURES if feature not in without)
         with step(f"learning without {name}" if without else "learning from everything"):
-            scored = score(scored, fit_ranker(lessons, left, parameters.ranker, tasks), f"{name}_w_score")
+            scored = score(scored, learn(taught.windows, left, parameters, tasks), f"{name}_w_score")
             scored = settled(scored, folder, f"scored-{name}")
     models = tuple(f"{name}_w" for name in (WHOLE, *FAMILIES))
     return replicate(taught.judged(scored, models), models)

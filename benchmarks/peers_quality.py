@@ -31,23 +31,23 @@ from jobs.job import Context, execute
 from jobs.train_models import inputs
 from lake.console import emit_table, say, step
 from lake.settings import Settings
-from models import hybrid
 from models.als import fit_als, item_matrix
 from models.als_parameters import AlsParameters
 from models.bootstrap import Replicates, replicate
-from models.candidates import candidates, catalogue, profiles
+from models.candidates import catalogue
 from models.hybrid import Parameters
 from models.interactions import between, confidences
 from models.lists import LISTS, model_lists
 from models.metrics import SCOPES
-from models.per_user import item_facts, per_user
+from models.per_user import item_facts
 from models.popularity import popularity
 from models.promotion import HYBRID
-from models.ranking_features import Facts, pairs
+from models.ranking_features import pairs
 from models.repurchase import repurchase
 from models.scorers import FactorScorer
 from models.split import time_split, truth
 from models.training import Log, settled, tiles_before
+from models.tuning import candidates_of, judged_lists
 
 HERE = Path(__file__).parent / "peers_environment"
 PYTHON = Path(".venv-peers/bin/python")
@@ -80,21 +80,15 @@ def by_mllib(log: Log, instant: datetime, history: DataFrame, asked: DataFrame, 
     said = confidences(tiles_before(log, instant)[0], instant, parameters.confidence)
     factors = fit_als(said, AlsParameters(solver="mllib"), f"{folder}/{MLLIB}", progress=say)
     own = repurchase(history.join(asked.select("user_id"), "user_id", "left_semi"), popular)
-    entries = own.withColumns({"weight": hybrid.weight_of(parameters), "own": F.lit(True)})
-    block = profiles(entries, numbered).join(factors.users, "user_id", "left")
     scorer = FactorScorer(MLLIB, parameters.take, item_matrix(factors, numbered.ids))
-    found = candidates(block, numbered, [scorer]).withColumn("seen", F.col("seen").cast("float"))
+    found = candidates_of(scorer, own, numbered, parameters, factors.users)
     return settled(model_lists(found, (MLLIB,)), folder, MLLIB)
 
 
 def judged(lists: DataFrame, models: tuple[str, ...], asked: DataFrame, history: DataFrame, log: Log) -> Replicates:
     """All peers' metrics on the users asked."""
     numbered = catalogue(popularity(history))
-    # Of the facts only pairs and items are read.
-    facts = Facts(history, history, history, log.items, datetime.min)
-    empty = "array<struct<item: int, weight: float>>"
-    people = asked.withColumns({"profile": F.array().cast(empty), "groups": F.array().cast("array<string>")})
-    return replicate(per_user(people, lists, models, numbered, item_facts(facts, numbered)), models)
+    return replicate(judged_lists(lists, asked, item_facts(history, log.items, numbered), numbered, models), models)
 
 
 def beside(context: Context, work: Path) -> tuple[Replicates, dict[str, float]]:

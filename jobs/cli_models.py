@@ -35,7 +35,7 @@ def compare(
 
 
 def tune(
-    model: Annotated[str, typer.Argument(help="als, neighbours, next or hybrid (the ranker).")],
+    model: Annotated[str, typer.Argument(help="als, neighbours, next, alike, together or hybrid (the ranker).")],
     trials: Annotated[int, typer.Option(min=1, max=10_000, help="How many in all; those made before count.")] = 20,
     scope: Annotated[str, typer.Option(help="Maximise nDCG@10 of all items, or of new ones.")] = "all",
     seed: Annotated[int, typer.Option(help="Of the search.")] = 1,

@@ -20,9 +20,10 @@ from lake import delta, log
 from lake.console import say, step
 from lake.errors import ContractError, ModelError
 from lake.state import read_marker
-from lake.tables import FALLBACKS, RECOMMENDATIONS, RFM, USER_ITEM_DAY, USER_STATE
+from lake.tables import EVENTS, FALLBACKS, RECOMMENDATIONS, RFM, USER_ITEM_DAY, USER_STATE
 from lake.window import Window
 from models import hybrid, tracking
+from models.interactions import before
 from models.snapshot import fallback_lists, personal_lists
 from serving.pointer import Superseded, read_log
 from serving.publish import publish
@@ -66,10 +67,12 @@ def run(context: Context) -> Report:
     refusing = without_consent(tiles.select("user_id"), _table(context, "silver.consents"), missing).persist()
     consented = tiles.join(refusing, "user_id", "left_anti").persist()
     parameters = parameters_of(settings, ranker.given)
+    past = before(_table(context, EVENTS.name), context.window.as_of)
+    events = past.where("NOT coalesce(is_bot, false)").join(refusing, "user_id", "left_anti")
     with step(f"fitting sources before {end}"):
         sources = hybrid.fit_sources(
-            consented, rfm.join(refusing, "user_id", "left_anti"), affinity, items, context.window.as_of, parameters,
-            scratch(context, "publish_snapshots", "all"), start=last_factors(context, parameters.als.rank),
+            events, consented, rfm.join(refusing, "user_id", "left_anti"), affinity, items, context.window.as_of,
+            parameters, scratch(context, "publish_snapshots", "all"), start=last_factors(context, parameters.als.rank),
             progress=say,
         )  # fmt: skip
         keep_factors(context, sources.factors)

@@ -9,8 +9,8 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from models.candidates import BLOCK_NUMBERS, Catalogue, profile_matrix
-from models.scorers import LinearScorer, UserBlock
+from models.candidates import BLOCK_NUMBERS, Catalogue, user_block
+from models.scorers import LinearScorer
 from models.vectors import bounds_of
 
 
@@ -43,7 +43,7 @@ def _explained(batch: pa.RecordBatch, names: pa.Array, scorers: list[LinearScore
     row = np.repeat(np.arange(batch.num_rows), np.diff(bounds))
     item = wanted.flatten().field("item").to_numpy(zero_copy_only=False).astype(np.int64)
     by = wanted.flatten().field("by").to_numpy(zero_copy_only=False)
-    block = UserBlock(np.zeros((batch.num_rows, 0), np.float32), profile_matrix(batch.column("profile"), len(names)))
+    block = user_block(batch, len(names))
     own = np.full(len(row), -1)
     for scorer in scorers:
         chosen = by == scorer.name

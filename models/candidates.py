@@ -44,12 +44,14 @@ def catalogue(items: DataFrame) -> Catalogue:
 
 
 def profiles(history: DataFrame, items: Catalogue) -> DataFrame:
-    """What the scorers need of each user: user_id, profile (array of item, weight, own; sorted by item).
+    """What the scorers need of each user: user_id, profile (array of item, weight, often, own; sorted by item).
 
-    history: user_id, item_id, weight (above zero), own (whether repurchase nominates the item).
+    history: user_id, item_id, weight, often (above zero; see UserBlock), own (whether repurchase nominates the item).
     """
     entry = F.struct(
-        "item", F.col("weight").cast("float").alias("weight"), F.coalesce("own", F.lit(False)).alias("own")
+        "item",
+        *(F.col(name).cast("float").alias(name) for name in ("weight", "often")),
+        F.coalesce("own", F.lit(False)).alias("own"),
     )
     return (
         history.join(items.frame, "item_id")
@@ -61,7 +63,8 @@ def profiles(history: DataFrame, items: Catalogue) -> DataFrame:
 def candidates(users: DataFrame, items: Catalogue, scorers: list[Scorer]) -> DataFrame:
     """user_id, item_id, seen, and <name>_score float and <name>_rank int of every scorer. Keys: user_id, item_id.
 
-    users: DataFrame[user_id, profile, vector array<float>]; vector may be null. seen: in the user's profile.
+    users: DataFrame[user_id, profile, vector array<float>, cohort string]; the last two may be null. seen: in the
+    user's profile.
     Ranks count from 1 among the user's candidates that are alike in `seen`; of equals the smaller id is first.
     """
     names = pa.array(items.ids)
@@ -74,7 +77,7 @@ def candidates(users: DataFrame, items: Catalogue, scorers: list[Scorer]) -> Dat
 
     columns = ", ".join(f"{scorer.name}_score float, {scorer.name}_rank int" for scorer in scorers)
     schema = f"user_id string, item_id string, seen boolean, {columns}"
-    return users.select("user_id", "profile", "vector").mapInArrow(score, schema)
+    return users.select("user_id", "profile", "vector", "cohort").mapInArrow(score, schema)
 
 
 def _block(batch: pa.RecordBatch, names: pa.Array, scorers: list[Scorer]) -> pa.RecordBatch:
@@ -94,17 +97,26 @@ def _block(batch: pa.RecordBatch, names: pa.Array, scorers: list[Scorer]) -> pa.
     return pa.RecordBatch.from_arrays(arrays, names=fields)
 
 
-def profile_matrix(profiles: pa.ListArray, items: int) -> sp.csr_matrix:
-    """The column `profile` as csr of shape (users, items), columns sorted."""
-    entries = profiles.flatten()
+def user_block(batch: pa.RecordBatch, items: int) -> UserBlock:
+    """The users of a batch with the columns of candidates(); profile alone is asked for."""
+    column, names = batch.column("profile"), batch.schema.names
+    entries, bounds, shape = column.flatten(), bounds_of(column), (batch.num_rows, items)
     item = entries.field("item").to_numpy(zero_copy_only=False).astype(np.int32)
-    weight = entries.field("weight").to_numpy(zero_copy_only=False).astype(np.float32)
-    return sp.csr_matrix((np.maximum(weight, LEAST_WEIGHT), item, bounds_of(profiles)), shape=(len(profiles), items))
+
+    def matrix(name: str) -> sp.csr_matrix:
+        values = entries.field(name).to_numpy(zero_copy_only=False).astype(np.float32)
+        return sp.csr_matrix((np.maximum(values, LEAST_WEIGHT), item, bounds), shape=shape)
+
+    vectors = vectors_of(batch.column("vector")) if "vector" in names else np.zeros((batch.num_rows, 0), np.float32)
+    cohorts = np.full(batch.num_rows, None, object)
+    if "cohort" in names:
+        cohorts = batch.column("cohort").to_numpy(zero_copy_only=False)
+    return UserBlock(vectors, matrix("weight"), matrix("often"), cohorts)
 
 
 def _users(batch: pa.RecordBatch, items: int) -> tuple[UserBlock, Pairs]:
     """The block, and the pairs that repurchase nominates."""
-    block = UserBlock(vectors_of(batch.column("vector")), profile_matrix(batch.column("profile"), items))
+    block = user_block(batch, items)
     chosen = batch.column("profile").flatten().field("own").to_numpy(zero_copy_only=False).astype(bool)
     rows, columns = block.had
     return block, (rows[chosen], columns[chosen])

@@ -10,7 +10,9 @@ import scipy.sparse as sp
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from features.affinity import item_keys
 from models.candidates import Catalogue
+from models.ranking_features import key_of
 
 # A token of one item relates it to nothing.
 LEAST_ITEMS = 2
@@ -44,3 +46,23 @@ def content(items: DataFrame, catalogue: Catalogue) -> sp.csr_matrix:
     matrix = sp.csr_matrix((weight[column][kept], (row[kept], column[kept])), shape=(shape_rows, len(names)))
     lengths = np.sqrt(np.asarray(matrix.multiply(matrix).sum(axis=1)).ravel())
     return (sp.diags(1 / np.maximum(lengths, 1e-9)) @ matrix).tocsr().astype(np.float32)
+
+
+def categories(items: DataFrame, catalogue: Catalogue) -> sp.csr_matrix:
+    """csr of shape (items, categories), float32: 1 where the item is in the category, by those that affinities go by.
+
+    items: silver.items. Without any category there is one that holds nothing.
+    """
+    keys = item_keys(items).select("item_id", key_of("category").alias("category")).where("category IS NOT NULL")
+    found = keys.join(catalogue.frame, "item_id").select("item", "category").toArrow().sort_by("item")
+    codes = found["category"].combine_chunks().dictionary_encode()
+    shape = (len(catalogue.ids), max(1, len(codes.dictionary)))
+    place = found["item"].to_numpy(), codes.indices.to_numpy(zero_copy_only=False)
+    return sp.csr_matrix((np.ones(found.num_rows, np.float32), place), shape=shape)
+
+
+def by_popularity(members: sp.csr_matrix, counts: np.ndarray) -> sp.csr_matrix:
+    """Each item's share of its category's popularity, csr like members. counts: float32 (items,)."""
+    wanted = sp.diags(counts) @ members
+    whole = np.asarray(wanted.sum(axis=0)).ravel()
+    return (wanted @ sp.diags(1 / np.maximum(whole, 1e-9))).tocsr().astype(np.float32)

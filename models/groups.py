@@ -29,7 +29,9 @@ def described(asked: DataFrame, facts: Facts, catalogue: Catalogue) -> DataFrame
     COUNTRIES with most users by name and "country/other".
     """
     own = facts.pairs.join(asked.select("user_id"), "user_id", "left_semi")
-    history = profiles(own.withColumn("weight", F.col("days")).withColumn("own", F.lit(False)), catalogue)
+    history = profiles(
+        own.withColumns({"weight": F.col("days"), "often": F.col("days"), "own": F.lit(False)}), catalogue
+    )
     events = own.groupBy("user_id").agg(F.sum("times").alias("_events"))
     known = (
         asked.join(history, "user_id")

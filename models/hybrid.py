@@ -9,15 +9,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+import numpy as np
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from lake.errors import ModelError
+from models.alike import AlikeParameters, AlikeScorer, fit_alike
 from models.als import AlsParameters, Factors, fit_als, item_matrix
 from models.als_files import Folder
 from models.because import because
 from models.candidates import Catalogue, candidates, catalogue, profiles
-from models.content import content
+from models.content import by_popularity, categories, content
+from models.covisitation import CovisitationParameters, fit_covisitation
 from models.interactions import Confidence, confidences
 from models.linear import ItemWeights, LinearParameters, fit_item_weights
 from models.metrics import LONGEST
@@ -25,30 +28,41 @@ from models.popularity import counts_of, popularity
 from models.ranker import RankerParameters
 from models.ranking_features import Facts, feature_names, pairs, ranking_features
 from models.repurchase import repurchase
-from models.scorers import ContentScorer, FactorScorer, LinearScorer, PopularityScorer, Scorer
+from models.scorers import FactorScorer, LinearScorer, PopularityScorer, Scorer, TokenScorer
+from models.trending import arrivals, fit_trending
 
 # What nominates candidates, and what the hybrid has to beat.
-SOURCES = ("repurchase", "als", "neighbours", "next", "popularity")
+SOURCES = (
+    "repurchase", "als", "neighbours", "next", "alike", "together", "content", "category", "popularity", "trending",
+    "arrivals",
+)  # fmt: skip
 # What gives every candidate a score, in the order of the ranker's features.
-SCORERS = ("als", "neighbours", "next", "popularity", "content")
+SCORERS = SOURCES[1:]
+# Those that nominate `take` new items; the others nominate `few`.
+WIDE = ("als", "neighbours", "next", "popularity")
 FEATURES = feature_names(SCORERS)
+# Of a history: how often an item was wanted, each trip counting nine tenths of the next; and whose trends are whose.
+OFTEN, COHORT = "x_trips90", "segment"
 # Epochs of ALS when it starts from last night's vectors.
 WARM_EPOCHS = 4
 
 
 @dataclass(frozen=True)
 class Parameters:
-    """Of the hybrid. own: items a user bought before that become candidates. take: best new items of each scorer
-    that become candidates. half_life: days after which a purchase counts half in a user's profile. confidence: what
-    ALS takes from the events. diversity: of the final list, 0 to 1; see models.diversity.
+    """Of the hybrid. own: items a user bought before that become candidates. take, few: best new items of each scorer
+    that become candidates, of WIDE and of the others. half_life: days after which a purchase counts half in a user's
+    profile. confidence: what ALS takes from the events. diversity: of the final list, 0 to 1; see models.diversity.
     """
 
     als: AlsParameters = field(default_factory=AlsParameters)
     confidence: Confidence = field(default_factory=Confidence)
     linear: LinearParameters = field(default_factory=LinearParameters)
+    alike: AlikeParameters = field(default_factory=AlikeParameters)
+    together: CovisitationParameters = field(default_factory=CovisitationParameters)
     ranker: RankerParameters = field(default_factory=RankerParameters)
     own: int = 100
     take: int = 50
+    few: int = LONGEST
     half_life: float = 180.0
     diversity: float = 0.0
 
@@ -57,8 +71,10 @@ class Parameters:
         self.als.check()
         self.confidence.check()
         self.linear.check()
+        self.alike.check()
+        self.together.check()
         self.ranker.check()
-        for name, least in (("own", 1), ("take", LONGEST)):
+        for name, least in (("own", 1), ("take", LONGEST), ("few", LONGEST)):
             if getattr(self, name) < least:
                 raise ModelError(f"got {name}={getattr(self, name)}; it must be at least {least}")
         if not self.half_life > 0:
@@ -81,10 +97,12 @@ class Sources:
 
 
 def fit_sources(
-    tiles: DataFrame, rfm: DataFrame, affinity: DataFrame, items: DataFrame, as_of: datetime, parameters: Parameters,
-    folder: str, *, start: Factors | None = None, progress: Callable[[str], None] = lambda message: None,
+    events: DataFrame, tiles: DataFrame, rfm: DataFrame, affinity: DataFrame, items: DataFrame, as_of: datetime,
+    parameters: Parameters, folder: str, *, start: Factors | None = None,
+    progress: Callable[[str], None] = lambda message: None,
 ) -> Sources:  # fmt: skip
-    """Fit all sources on user-item-day tiles of events before as_of. rfm, affinity: as of it. items: silver.items.
+    """Fit all sources on events and their user-item-day tiles before as_of. events: silver.events of people. rfm,
+    affinity: as of as_of. items: silver.items.
 
     folder, start, progress: see fit_als; from a start, fewer epochs do. Frames are persisted and the folder is used
     until release(). Raises ModelError when the tiles hold no positive.
@@ -95,13 +113,20 @@ def fit_sources(
     said = confidences(tiles, as_of, parameters.confidence).join(numbered.frame, "item_id", "left_semi")
     als = parameters.als if start is None else replace(parameters.als, epochs=min(WARM_EPOCHS, parameters.als.epochs))
     factors = fit_als(said, als, folder, start=start, progress=progress)
-    take = parameters.take
+    take, few = parameters.take, parameters.few
     weights = fit_item_weights(tiles, popular, numbered, as_of, parameters.linear, folder)
+    tokens, members, counts = content(items, numbered), categories(items, numbered), counts_of(popular, numbered.ids)
+    cohorts = rfm.select("user_id", F.col(COHORT).alias("cohort"))
     scorers: list[Scorer] = [
         FactorScorer("als", take, item_matrix(factors, numbered.ids)),
         *linear_scorers(weights, parameters),
-        PopularityScorer("popularity", take, counts_of(popular, numbered.ids)),
-        ContentScorer("content", content(items, numbered)),
+        alike_scorer(history, numbered, parameters),
+        pair_scorer(events, numbered, as_of, parameters),
+        TokenScorer("content", few, tokens, tokens),
+        TokenScorer("category", few, members, by_popularity(members, counts)),
+        PopularityScorer("popularity", take, counts),
+        fit_trending(history, cohorts, numbered, few),
+        PopularityScorer("arrivals", few, counts_of(arrivals(history), numbered.ids)),
     ]
     held = (history, popular, factors.users)
     return Sources(Facts(history, rfm, affinity, items, as_of), numbered, scorers, factors, popular, folder, held)
@@ -122,6 +147,21 @@ def linear_scorers(weights: ItemWeights, parameters: Parameters) -> list[LinearS
     ]
 
 
+def alike_scorer(history: DataFrame, numbered: Catalogue, parameters: Parameters) -> AlikeScorer:
+    """People alike, of a history as models.ranking_features.pairs gives it."""
+    habits = history.select("user_id", "item_id", F.col(OFTEN).alias("often"))
+    return AlikeScorer("alike", parameters.few, fit_alike(habits, numbered, parameters.alike), parameters.alike)
+
+
+def pair_scorer(events: DataFrame, numbered: Catalogue, as_of: datetime, parameters: Parameters) -> LinearScorer:
+    """Co-visitation, of events before as_of."""
+    together = fit_covisitation(events, numbered, as_of, parameters.together)
+    everything = np.arange(len(numbered.ids))
+    dense = np.zeros((len(everything), 0), np.float32)
+    power = parameters.half_life / parameters.together.profile_half_life
+    return LinearScorer("together", parameters.few, everything, dense, everything, together, power)
+
+
 def candidate_features(sources: Sources, users: DataFrame, parameters: Parameters) -> DataFrame:
     """Candidates of the users with all features: user_id, item_id, features. Users without history have none.
 
@@ -129,9 +169,9 @@ def candidate_features(sources: Sources, users: DataFrame, parameters: Parameter
     """
     asked = users.select("user_id").distinct()
     own = repurchase(sources.facts.pairs.join(asked, "user_id", "left_semi"), sources.popular)
-    nominated = F.col("repurchase_rank") <= parameters.own
-    profile = profiles(own.withColumns({"weight": weight_of(parameters), "own": nominated}), sources.catalogue)
-    block = profile.join(sources.factors.users, "user_id", "left")
+    cohorts = sources.facts.rfm.select("user_id", F.col(COHORT).alias("cohort"))
+    block = profiles(entries(own, parameters), sources.catalogue).join(sources.factors.users, "user_id", "left")
+    block = block.join(cohorts, "user_id", "left")
     found = candidates(block, sources.catalogue, sources.scorers)
     return ranking_features(found, own, sources.facts, SCORERS)
 
@@ -140,25 +180,45 @@ def explained(sources: Sources, lists: DataFrame, nameable: DataFrame, parameter
     """The lists with the column because: of rows whose source is a linear model, the id of the user's own item that
     speaks most for the item. lists: user_id, item_id, source, ... nameable: those of facts.pairs that may be named.
     """
-    own = nameable.withColumns({"weight": weight_of(parameters), "own": F.lit(False)})
+    nobody = nameable.withColumn("repurchase_rank", F.lit(parameters.own + 1))
     linear = [scorer for scorer in sources.scorers if isinstance(scorer, LinearScorer)]
-    return because(lists, profiles(own, sources.catalogue), sources.catalogue, linear)
+    return because(lists, profiles(entries(nobody, parameters), sources.catalogue), sources.catalogue, linear)
 
 
-def weight_of(parameters: Parameters) -> Column:
-    """How much an item still counts in a user's profile."""
-    return F.pow(F.lit(0.5), F.col("x_idle") / parameters.half_life)
+def entries(own: DataFrame, parameters: Parameters) -> DataFrame:
+    """What models.candidates.profiles asks of users' pairs, as models.repurchase gives them."""
+    return own.withColumns(
+        {
+            "weight": F.pow(F.lit(0.5), F.col("x_idle") / parameters.half_life),
+            "often": F.col(OFTEN),
+            "own": F.col("repurchase_rank") <= parameters.own,
+        }
+    )
 
 
 def nominated(parameters: Parameters) -> dict[str, Column]:
     """By source, whether it nominates a candidate with features; and of their union, by the name "union"."""
     own, seen = F.col("repurchase_rank") <= parameters.own, F.col("seen") > 0
     found = {
-        name: F.col(f"{name}_rank") <= F.when(seen, LONGEST).otherwise(parameters.take)
+        name: F.col(f"{name}_rank")
+        <= F.when(seen, LONGEST).otherwise(parameters.take if name in WIDE else parameters.few)
         for name in SOURCES
         if name != "repurchase"
     }
     return {"repurchase": own, **found, "union": F.lit(True)}
+
+
+def spoken_for(candidates: DataFrame) -> DataFrame:
+    """The candidates with a source's score only where it speaks for the item; else null, for models.lists.model_lists.
+
+    A source's own list is no longer for a score of zero, which says nothing. Products of vectors may be below zero.
+    """
+    silent = {
+        f"{name}_score": F.when(F.col(f"{name}_score") > 0, F.col(f"{name}_score"))
+        for name in SOURCES
+        if name not in ("repurchase", "als")
+    }
+    return candidates.withColumns(silent)
 
 
 def release(sources: Sources) -> None:

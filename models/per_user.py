@@ -11,38 +11,34 @@ import scipy.sparse as sp
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from features.affinity import item_keys
 from models.beyond_accuracy import ItemFacts, beyond_accuracy, means
 from models.candidates import BLOCK_NUMBERS, Catalogue
-from models.content import content
+from models.content import categories, content
 from models.lists import LISTS
 from models.metrics import LONGEST, MEASURED, RELEVANT, accuracy
-from models.ranking_features import Facts, key_of
 from models.vectors import bounds_of
 
 # The model whose list is what anybody would expect.
 EXPECTED = "popularity"
 
 
-def item_facts(facts: Facts, catalogue: Catalogue) -> ItemFacts:
-    """What the facts say of the catalogue's items, in its order. Categories are those that affinities go by."""
-    people = facts.pairs.agg(F.count_distinct("user_id").alias("people"))
-    counted = facts.pairs.groupBy("item_id").count()
-    keys = item_keys(facts.items).select("item_id", key_of("category").alias("category"))
+def item_facts(pairs: DataFrame, items: DataFrame, catalogue: Catalogue) -> ItemFacts:
+    """What is known of the catalogue's items, in its order. Categories are those that affinities go by.
+
+    pairs: as models.ranking_features.pairs gives them. items: silver.items.
+    """
+    people = pairs.agg(F.count_distinct("user_id").alias("people"))
+    counted = pairs.groupBy("item_id").count()
     found = (
         catalogue.frame.join(counted, "item_id", "left")
-        .join(keys, "item_id", "left")
         .crossJoin(F.broadcast(people))
-        .select("item", F.try_divide(F.coalesce("count", F.lit(0)), F.col("people")).alias("share"), "category")
+        .select("item", F.try_divide(F.coalesce("count", F.lit(0)), F.col("people")).alias("share"))
         .toArrow()
         .sort_by("item")
     )
-    codes = found["category"].combine_chunks().dictionary_encode()
-    code, known = codes.indices.fill_null(-1).to_numpy(zero_copy_only=False), codes.is_valid().to_numpy(False)
-    size = (len(catalogue.ids), max(1, len(codes.dictionary)))
-    category = sp.csr_matrix((np.ones(known.sum()), (np.flatnonzero(known), code[known])), shape=size)
-    vectors = content(facts.items, catalogue).astype(np.float64)
-    return ItemFacts(found["share"].to_numpy().astype(np.float64), vectors, category)
+    vectors = content(items, catalogue).astype(np.float64)
+    members = categories(items, catalogue).astype(np.float64)
+    return ItemFacts(found["share"].to_numpy().astype(np.float64), vectors, members)
 
 
 def per_user(

@@ -9,9 +9,17 @@ from pyspark.sql import functions as F
 OFTEN = 0.1
 
 
+# What may be told as an item's source; of equal ranks the first is.
+TOLD = (
+    "next", "neighbours", "together", "alike", "als", "category", "content", "trending", "arrivals", "popularity",
+)  # fmt: skip
+
+
 def source() -> Column:
-    """Of a candidate with features: repurchase for the user's own items, else the source that ranks it first."""
-    ranks = {name: F.col(f"{name}_rank") for name in ("next", "neighbours", "als", "popularity")}
+    """Of a candidate with features: repurchase for the user's own items, else the source that ranks it first, of those
+    that speak for it: a score of zero or less has a rank too.
+    """
+    ranks = {name: F.when(F.col(f"{name}_score") > 0, F.col(f"{name}_rank")) for name in TOLD}
     first = F.least(*ranks.values())
     found = F.when(F.col("seen") > 0, "repurchase")
     for name, rank in ranks.items():
@@ -22,8 +30,8 @@ def source() -> Column:
 def with_reasons(rows: DataFrame, facts: DataFrame, keys: DataFrame, items: DataFrame) -> DataFrame:
     """The rows with a reason.
 
-    rows: user_id, item_id, source, b_category (share of the item's category in what the user did), i_users30, because
-    (id of the user's own item that speaks most for it, or null).
+    rows: user_id, item_id, source, b_category (share of the item's category in what the user did), i_users7, i_users30,
+    because (id of the user's own item that speaks most for it, or null).
     facts: user_id, item_id, bought (days on which the user bought it), last_bought (date). keys: item_id,
     key_category (path of the item's category, levels joined by " > "). items: item_id, title.
     """
@@ -64,8 +72,14 @@ def _reason() -> Column:
         .when(F.col("source") == "repurchase", "You liked this before")
         .when(_from("next"), F.concat(F.lit("Often chosen after "), "because_title"))
         .when(_from("neighbours"), F.concat(F.lit("Often chosen by people who chose "), "because_title"))
+        .when(_from("together"), F.concat(F.lit("Often in one visit with "), "because_title"))
         .when(mine, F.concat(F.lit("Because you often choose "), category))
-        .when((F.col("source") == "popularity") & (F.col("i_users30") > 0), "Popular in the last 30 days")
+        .when((F.col("source") == "trending") & (F.col("i_users7") > 0), "Popular in the last 7 days")
+        .when(F.col("source").isin("popularity", "trending") & (F.col("i_users30") > 0), "Popular in the last 30 days")
+        .when(F.col("source") == "arrivals", "New, and already chosen by others")
+        .when(F.col("source") == "content", "Like what you chose before")
+        .when(F.col("source") == "category", "Popular among things of a kind you chose before")
+        .when(F.col("source") == "together", "Often in one visit with what you chose before")
         .when(F.col("source") == "next", "Often chosen after what you chose before")
         .when(F.col("source") == "neighbours", "Often chosen by people who chose what you did")
         .otherwise("Chosen by people with a history like yours")

@@ -27,11 +27,14 @@ Pairs = tuple[np.ndarray, np.ndarray]
 class UserBlock:
     """What scorers know of some users. vectors: float32 of shape (users, rank), zero where there is none.
     profile: csr of shape (users, items), columns sorted: how much each item the user wanted still counts, above
-    zero; its pattern is what they have had. kept: what a scorer keeps from best() for at(), by its name.
+    zero; its pattern is what they have had. often: the same pattern, how often they wanted it, lately most. cohorts:
+    object, the name of each one's cohort, or None. kept: what a scorer keeps from best() for at(), by its name.
     """
 
     vectors: np.ndarray
     profile: sp.csr_matrix
+    often: sp.csr_matrix
+    cohorts: np.ndarray
     kept: dict[str, np.ndarray] = field(default_factory=dict)
 
     @property
@@ -84,9 +87,9 @@ class FactorScorer:
 class LinearScorer:
     """The user's profile times weights of items. take: new items it nominates.
 
-    items: int64 (items,), the columns of the profile that count. weights: float32 (items, items), their weights in each
-    other's scores. rest: int64 (rest,), further columns that are scored; rest_weights: csr (items, rest), float32.
-    Others score zero. power: of the profile's weights; 2 halves their half life.
+    items: int64 (items,), the columns of the profile that count. weights: float32 (items, dense), their weights in the
+    scores of the first of them. rest: int64 (rest,), further columns that are scored; rest_weights: csr (items, rest),
+    float32. Others score zero. power: of the profile's weights; 2 halves their half life.
     """
 
     name: str
@@ -100,7 +103,7 @@ class LinearScorer:
     @cached_property
     def scored(self) -> np.ndarray:
         """The columns that are scored, int64."""
-        return np.concatenate([self.items, self.rest])
+        return np.concatenate([self.items[: self.weights.shape[1]], self.rest])
 
     def scores(self, block: UserBlock) -> np.ndarray:
         """Of all scored columns: float32 of shape (users, scored)."""
@@ -111,12 +114,7 @@ class LinearScorer:
         return block.kept[self.name]
 
     def best(self, block: UserBlock) -> list[Pairs]:
-        scores, seen = self.scores(block), block.profile[:, self.scored].toarray() > 0
-        # What does not speak for an item does not nominate it.
-        return [
-            self._best(np.where(seen, scores, 0), LONGEST),
-            self._best(np.where(seen, 0, scores), self.take),
-        ]
+        return nominated(self.scores(block), block, self.take, self.scored)
 
     def at(self, block: UserBlock, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
         place = np.full(block.profile.shape[1], -1)
@@ -133,11 +131,11 @@ class LinearScorer:
         pair = np.repeat(np.arange(len(rows)), lengths)
         entry = np.repeat(profile.indptr[rows], lengths) + places(pair)
         own, target = profile.indices[entry], place[columns][pair]
-        dense = target < len(self.items)
+        dense = target < self.weights.shape[1]
         weights = np.zeros(len(pair))
         weights[dense] = self.weights[own[dense], target[dense]]
         if not dense.all():
-            further = self.rest_weights[own[~dense], target[~dense] - len(self.items)]
+            further = self.rest_weights[own[~dense], target[~dense] - self.weights.shape[1]]
             weights[~dense] = np.asarray(further).ravel()
         found = np.full(len(rows), -1)
         added = weights * profile.data[entry] ** self.power
@@ -145,14 +143,6 @@ class LinearScorer:
         speaks = added[best] > 0
         found[which[speaks]] = self.items[own[best[speaks]]]
         return found
-
-    def _best(self, scores: np.ndarray, k: int) -> Pairs:
-        """The k best of each row that are above zero. Of equals the smaller column wins."""
-        kept = min(k, scores.shape[1])
-        least = np.partition(scores, -kept, axis=1)[:, -kept]
-        rows, place = np.nonzero((scores > 0) & (scores >= least[:, None]))
-        rows, place = first(rows, place, scores[rows, place], k)
-        return rows, self.scored[place]
 
 
 @dataclass(frozen=True)
@@ -178,24 +168,51 @@ class PopularityScorer:
 
 
 @dataclass(frozen=True)
-class ContentScorer:
-    """Cosine of profile and item in the space of tokens; nominates nothing. items: csr of shape (items, tokens),
-    rows of length one.
+class TokenScorer:
+    """What the user's profile holds of each token, as a vector of length one, times what an item has of it. take: new
+    items it nominates. items, scored: csr of shape (items, tokens), float32: as part of a profile, and as what is
+    scored; where both are the same with rows of length one, the score is their cosine.
     """
 
     name: str
+    take: int
     items: sp.csr_matrix
+    scored: sp.csr_matrix
+
+    def scores(self, block: UserBlock) -> np.ndarray:
+        """Of all items: float32 of shape (users, items)."""
+        if self.name not in block.kept:
+            block.kept[self.name] = (unit_rows(block.profile @ self.items) @ self.scored.T).toarray()
+        return block.kept[self.name]
 
     def best(self, block: UserBlock) -> list[Pairs]:
-        return []
+        return nominated(self.scores(block), block, self.take)
 
     def at(self, block: UserBlock, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-        profile = (block.profile @ self.items).toarray()
-        profile /= np.maximum(np.linalg.norm(profile, axis=1, keepdims=True), 1e-9)
-        wanted = self.items[columns]
-        pairs = np.repeat(np.arange(len(rows)), np.diff(wanted.indptr))
-        products = profile[rows[pairs], wanted.indices] * wanted.data
-        return np.bincount(pairs, weights=products, minlength=len(rows)).astype(np.float32)
+        return self.scores(block)[rows, columns]
+
+
+def nominated(scores: np.ndarray, block: UserBlock, take: int, columns: np.ndarray | None = None) -> list[Pairs]:
+    """The LONGEST best of what each user had, and the `take` best of the rest. What does not speak for an item, a score
+    of zero or less, does not nominate it. scores: (users, columns); columns: of the catalogue, None: all of it.
+    """
+    seen = (block.profile if columns is None else block.profile[:, columns]).toarray() > 0
+    pairs = [_best(np.where(seen, scores, 0), LONGEST), _best(np.where(seen, 0, scores), take)]
+    return pairs if columns is None else [(rows, columns[place]) for rows, place in pairs]
+
+
+def _best(scores: np.ndarray, k: int) -> Pairs:
+    """The k best of each row that are above zero. Of equals the smaller column wins."""
+    kept = min(k, scores.shape[1])
+    least = np.partition(scores, -kept, axis=1)[:, -kept]
+    rows, place = np.nonzero((scores > 0) & (scores >= least[:, None]))
+    return first(rows, place, scores[rows, place], k)
+
+
+def unit_rows(matrix: sp.csr_matrix) -> sp.csr_matrix:
+    """The rows, each of length one; empty ones stay so. float32."""
+    lengths = np.sqrt(np.asarray(matrix.multiply(matrix).sum(axis=1)).ravel())
+    return (sp.diags((1 / np.maximum(lengths, 1e-9)).astype(np.float32)) @ matrix).tocsr().astype(np.float32)
 
 
 def first(rows: np.ndarray, columns: np.ndarray, scores: np.ndarray, k: int) -> Pairs:

@@ -39,7 +39,7 @@ def personal_lists(
     users = personal_users(facts.pairs.select("user_id"), profiles, refusing)
     features = hybrid.candidate_features(sources, users, parameters)
     scored = score(features, ranker).withColumn("source", source())
-    kept = ("user_id", "item_id", "score", "source", "seen", "b_category", "i_users30")
+    kept = ("user_id", "item_id", "score", "source", "seen", "b_category", "i_users7", "i_users30")
     shown = without_refused(allowed_items(scored.select(*kept), facts.items, day), tiles)
     varied = marginal(shown, facts.items, parameters.diversity)
     ranked = best(varied, ("user_id",), length, order_by="marginal")

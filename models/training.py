@@ -104,7 +104,10 @@ def fit_before(
     # Small, and read by the features, the groups, the ladder and a plot.
     standing = settled(rfm(days, day), folder, "rfm")
     leanings = settled(affinity(tiles, days, log.items, day), folder, "affinity")
-    return hybrid.fit_sources(tiles, standing, leanings, log.items, instant, parameters, folder, progress=progress)
+    events = before(log.events, instant)
+    return hybrid.fit_sources(
+        events, tiles, standing, leanings, log.items, instant, parameters, folder, progress=progress
+    )
 
 
 def tiles_before(log: Log, instant: datetime) -> tuple[DataFrame, DataFrame]:
@@ -206,7 +209,8 @@ def judge(log: Log, sources: Sources, until: datetime, rankers: dict[str, Ranker
     tiles, days = tiles_before(log, facts.as_of)
     kinds = cold_start.item_kinds(log.wanted, tiles, facts.as_of).persist()
     ladder = cold_start.ladder_lists(wanted, days, facts, fallback_lists(facts, DEPTH)).persist()
-    lists = settled(model_lists(scored, models).join(ladder, "user_id", "left"), sources.folder, "lists")
+    lists = model_lists(hybrid.spoken_for(scored), models).join(ladder, "user_id", "left")
+    lists = settled(lists, sources.folder, "lists")
     models += (LADDER,)
     recent = kinds.where(F.col("kind") == NEW).join(items, "item_id", "left_semi")
     arrivals = truth(wanted, facts.pairs, recent).select("user_id", F.col("relevant").alias(RELEVANT[ARRIVALS]))
@@ -216,7 +220,7 @@ def judge(log: Log, sources: Sources, until: datetime, rankers: dict[str, Ranker
     measured = per_user(
         people.unionByName(cold_start.strangers_described(strangers), allowMissingColumns=True),
         lists.unionByName(theirs, allowMissingColumns=True),
-        models, sources.catalogue, item_facts(facts, sources.catalogue),
+        models, sources.catalogue, item_facts(facts.pairs, facts.items, sources.catalogue),
     )  # fmt: skip
     replicates = replicate(measured, models, baseline=LADDER)
     shown, wants = exposure(lists, models, items), cold_start.wants_by_kind(wanted, kinds)

@@ -18,15 +18,13 @@ from optuna.trial import create_trial
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from features.affinity import affinity
-from features.rfm import rfm
 from lake.errors import ModelError
 from models import hybrid
 from models.als import fit_als, item_matrix
 from models.beyond_accuracy import ItemFacts
 from models.candidates import Catalogue, candidates, catalogue, profiles
 from models.hybrid import Parameters
-from models.interactions import between, confidences
+from models.interactions import before, between, confidences
 from models.linear import fit_item_weights
 from models.lists import model_lists
 from models.metrics import ACCURACY, MEASURED, SCOPES
@@ -34,7 +32,7 @@ from models.per_user import item_facts, per_user
 from models.popularity import popularity
 from models.promotion import HYBRID
 from models.ranker import score
-from models.ranking_features import Facts, feature_date, pairs
+from models.ranking_features import pairs
 from models.repurchase import repurchase
 from models.scorers import FactorScorer, Scorer
 from models.split import Split, truth
@@ -69,6 +67,16 @@ SPACES: dict[str, Space] = {
         "linear.windows.days": FloatDistribution(7, 90, log=True),
         "linear.windows.count": IntDistribution(1, 4),
         "linear.windows.decay": FloatDistribution(0.2, 1),
+    },
+    "alike": {
+        "alike.neighbours": IntDistribution(10, 500, log=True),
+        "alike.own": FloatDistribution(0, 1),
+    },
+    "together": {
+        "together.days": IntDistribution(30, 720, log=True),
+        "together.half_life": _DAYS,
+        "together.neighbours": IntDistribution(10, 200, log=True),
+        "together.profile_half_life": _DAYS,
     },
     HYBRID: {
         "ranker.n_estimators": IntDistribution(40, 400, log=True),
@@ -105,32 +113,45 @@ def objective(
 
 def _source(log: Log, split: Split, model: str, folder: str) -> Objective:
     start = split.validation
-    tiles, days = tiles_before(log, start)
-    tiles, day = settled(tiles, folder, "tiles"), feature_date(start)
+    tiles = settled(tiles_before(log, start)[0], folder, "tiles")
     history = settled(pairs(tiles, start), folder, "pairs")
     popular = settled(popularity(history), folder, "popular")
     numbered = catalogue(popular)
     asked = _asked(log, split, history, numbered, folder)
-    facts = Facts(history, rfm(days, day), affinity(tiles, days, log.items, day), log.items, start)
-    items = item_facts(facts, numbered)
+    items = item_facts(history, log.items, numbered)
     own = repurchase(history.join(asked, "user_id", "left_semi"), popular)
 
     def judged(parameters: Parameters, name: str) -> Metrics:
-        weight, inner = hybrid.weight_of(parameters), f"{folder}/{name}"
-        entries = own.withColumns({"weight": weight, "own": F.col("repurchase_rank") <= parameters.own})
-        block = profiles(entries, numbered).withColumn("vector", F.lit(None).cast("array<float>"))
+        inner, vectors = f"{folder}/{name}", None
         if model == "als":
             said = confidences(tiles, start, parameters.confidence).join(numbered.frame, "item_id", "left_semi")
             factors = fit_als(said, parameters.als, inner)
             scorer: Scorer = FactorScorer(model, parameters.take, item_matrix(factors, numbered.ids))
-            block = block.drop("vector").join(factors.users, "user_id", "left")
+            vectors = factors.users
+        elif model == "alike":
+            scorer = hybrid.alike_scorer(history, numbered, parameters)
+        elif model == "together":
+            scorer = hybrid.pair_scorer(before(log.events, start), numbered, start, parameters)
         else:
             weights = fit_item_weights(tiles, popular, numbered, start, parameters.linear, inner)
             scorer = next(each for each in hybrid.linear_scorers(weights, parameters) if each.name == model)
-        found = candidates(block, numbered, [scorer]).withColumn("seen", F.col("seen").cast("float"))
-        return _means(_judged(found, asked, items, numbered, (model,)))
+        found = candidates_of(scorer, own, numbered, parameters, vectors)
+        return _means(judged_lists(model_lists(found, (model,)), asked, items, numbered, (model,)))
 
     return judged
+
+
+def candidates_of(
+    scorer: Scorer, own: DataFrame, numbered: Catalogue, parameters: Parameters, vectors: DataFrame | None = None
+) -> DataFrame:
+    """The candidates of a single scorer and of repurchase, as models.lists.model_lists takes them.
+
+    own: the users' pairs, as models.repurchase gives them. vectors: of users, for a scorer that asks for them.
+    """
+    block = profiles(hybrid.entries(own, parameters), numbered).withColumn("cohort", F.lit(None).cast("string"))
+    nobody = block.withColumn("vector", F.lit(None).cast("array<float>"))
+    known = nobody if vectors is None else block.join(vectors, "user_id", "left")
+    return candidates(known, numbered, [scorer]).withColumn("seen", F.col("seen").cast("float"))
 
 
 @dataclass(frozen=True)
@@ -147,7 +168,10 @@ class Class:
 
     def judged(self, scored: DataFrame, models: tuple[str, ...]) -> DataFrame:
         """As models.per_user gives it. scored: user_id, item_id, seen, <model>_score."""
-        return _judged(scored, self.asked, self.items, self.catalogue, models)
+        columns = ("user_id", "item_id", "seen", *(f"{model}_score" for model in models))
+        return judged_lists(
+            model_lists(scored.select(*columns), models), self.asked, self.items, self.catalogue, models
+        )
 
 
 def rankers_class(log: Log, split: Split, folder: str, parameters: Parameters, say: Callable[[str], None]) -> Class:
@@ -171,7 +195,7 @@ def rankers_class(log: Log, split: Split, folder: str, parameters: Parameters, s
     late = fit_before(log, split.validation, parameters, f"{folder}/validation", say)
     asked = _asked(log, split, late.facts.pairs, late.catalogue, folder)
     features = settled(hybrid.candidate_features(late, asked, parameters), folder, "features")
-    return Class(windows, features, asked, item_facts(late.facts, late.catalogue), late.catalogue)
+    return Class(windows, features, asked, item_facts(late.facts.pairs, log.items, late.catalogue), late.catalogue)
 
 
 def _asked(log: Log, split: Split, history: DataFrame, numbered: Catalogue, folder: str) -> DataFrame:
@@ -185,12 +209,12 @@ def _asked(log: Log, split: Split, history: DataFrame, numbered: Catalogue, fold
     return asked
 
 
-def _judged(
-    scored: DataFrame, asked: DataFrame, items: ItemFacts, numbered: Catalogue, models: tuple[str, ...]
+def judged_lists(
+    lists: DataFrame, asked: DataFrame, items: ItemFacts, numbered: Catalogue, models: tuple[str, ...]
 ) -> DataFrame:
+    """As models.per_user gives it, of no groups. asked: as models.split.truth gives it."""
     empty = "array<struct<item: int, weight: float>>"
     people = asked.withColumns({"profile": F.array().cast(empty), "groups": F.array().cast("array<string>")})
-    lists = model_lists(scored.select("user_id", "item_id", "seen", *(f"{model}_score" for model in models)), models)
     return per_user(people, lists, models, numbered, items)
 
 

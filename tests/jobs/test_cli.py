@@ -63,7 +63,10 @@ def _attune(monkeypatch: pytest.MonkeyPatch, *arguments: str | Path) -> int:
         (("compare", "1"), "There is no default. Set ATTUNE_MISSING_CONSENT=granted"),
         (("compare", "--missing-consent", "granted", "--end", "soon"), "got the date 'soon'; allowed is YYYY-MM-DD"),
         (("tune", "als"), "There is no default. Set ATTUNE_MISSING_CONSENT=granted"),
-        (("tune", "love", "--missing-consent", "granted"), "got MODEL 'love'; allowed: als, neighbours, next, hybrid"),
+        (
+            ("tune", "love", "--missing-consent", "granted"),
+            "got MODEL 'love'; allowed: als, neighbours, next, alike, together, hybrid",
+        ),
         (("tune", "als", "--missing-consent", "granted", "--scope", "some"), "got --scope 'some'; allowed: all, new"),
         (("tune", "als", "--missing-consent", "granted"), "gold.user_day holds no day yet; first: attune run build"),
         ((*GENERATE, "--users", "0"), "got --users 0; allowed: 1 to 2,000,000,000"),

@@ -1,15 +1,27 @@
-"""Small frames that look like the lake's."""
+"""Small frames that look like the lake's, and blocks of users."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import numpy as np
+import scipy.sparse as sp
 from pyspark.sql import DataFrame, SparkSession
 
 from lake.tables import EVENTS, ITEMS, USER_ITEM_DAY, Table
+from models.scorers import UserBlock
 
 AS_OF = datetime(2020, 6, 1, tzinfo=UTC)
+
+
+def block_of(
+    profile: sp.csr_matrix, vectors: np.ndarray | None = None, often: sp.csr_matrix | None = None
+) -> UserBlock:
+    """Users of a profile, without vectors and with the profile as their habits where none are given."""
+    vectors = np.zeros((profile.shape[0], 0), np.float32) if vectors is None else vectors
+    often = profile if often is None else often
+    return UserBlock(vectors, profile, often, np.full(profile.shape[0], None, object))
 
 
 def table_frame(spark: SparkSession, table: Table, rows: list[dict[str, Any]]) -> DataFrame:

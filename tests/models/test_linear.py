@@ -18,8 +18,8 @@ from models.linear import LinearParameters, ease, fit_item_weights, follow
 from models.metrics import LONGEST
 from models.popularity import popularity
 from models.ranking_features import pairs
-from models.scorers import LinearScorer, UserBlock
-from tests.models.data import AS_OF, tile_frame
+from models.scorers import LinearScorer
+from tests.models.data import AS_OF, block_of, tile_frame
 
 WINDOWS = Windows(days=10, count=2, decay=0.5)
 
@@ -142,7 +142,7 @@ def test_linear_candidates_are_the_exact_best_and_items_it_does_not_know_score_z
     scores = np.zeros((users, items))
     profile = had.toarray()[:, dense].astype(np.float64) ** 1.5
     scores[:, dense], scores[:, rest] = profile @ weights, profile @ further.toarray()
-    seen, block = had.toarray() > 0, UserBlock(np.zeros((users, 0), np.float32), had)
+    seen, block = had.toarray() > 0, block_of(had)
     again, new = ({(int(r), int(c)) for r, c in zip(*found, strict=True)} for found in scorer.best(block))
     for user in range(users):
         order = [item for item in sorted(range(items), key=lambda item: -scores[user, item]) if scores[user, item] > 0]
@@ -161,7 +161,7 @@ def test_a_user_of_whom_the_model_knows_nothing_is_given_nothing() -> None:
     nothing = sp.csr_matrix((2, 0), dtype=np.float32)
     scorer = LinearScorer("next", 2, np.array([0, 2]), np.ones((2, 2), np.float32), np.zeros(0, np.int64), nothing)
     profile = sp.csr_matrix(([1.0], ([0], [1])), shape=(1, 3), dtype=np.float32)
-    assert [len(rows) for rows, _ in scorer.best(UserBlock(np.zeros((1, 0), np.float32), profile))] == [0, 0]
+    assert [len(rows) for rows, _ in scorer.best(block_of(profile))] == [0, 0]
 
 
 @pytest.mark.parametrize("name", ["most_items", "regularisation", "half_life"])

@@ -122,7 +122,7 @@ def test_facts_and_groups_are_those_of_the_history(spark: SparkSession, shelf: C
         + [{"item_id": "i4", "title": "x", "category": None}],
     )
     facts = Facts(pairs, rfm, pairs, items, AS_OF)
-    known = item_facts(facts, shelf)
+    known = item_facts(pairs, items, shelf)
     np.testing.assert_allclose(known.popularity, np.array([14, 8, 7, 6, 1, 1]) / 14)
     assert known.category.toarray().tolist() == [[1.0]] * 4 + [[0.0]] * 2 and known.content.shape[0] == len(ITEMS)
 

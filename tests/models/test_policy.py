@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 
 from lake.tables import USERS
 from models.policy import allowed_items, as_lists, best, personal_users, without_refused
-from models.reasons import popular_reason, source, with_reasons
+from models.reasons import TOLD, popular_reason, source, with_reasons
 from tests.models.data import AS_OF, item_frame, table_frame, tile_frame
 
 DAY = AS_OF.date()
@@ -77,31 +77,42 @@ def test_lists_are_capped_ranked_and_named(spark: SparkSession) -> None:
 
 
 def test_reasons_say_what_is_true_of_the_data(spark: SparkSession) -> None:
+    told: list[tuple[str, float, dict[str, int], float | None, float, float]] = [
+        ("often", 1.0, {"als": 1}, 0.9, 0.0, 5.0),
+        ("once", 1.0, {"als": 1}, 0.0, 0.0, 5.0),
+        ("liked", 1.0, {"als": 1}, 0.0, 0.0, 5.0),
+        ("drink", 0.0, {"als": 1, "next": 9}, 0.4, 0.0, 5.0),
+        ("als", 0.0, {"als": 1}, 0.01, 0.0, 5.0),
+        ("follows", 0.0, {"next": 1, "neighbours": 2}, 0.01, 0.0, 5.0),
+        ("neighbour", 0.0, {"next": 2, "neighbours": 1}, 0.01, 0.0, 5.0),
+        ("after tea", 0.0, {"next": 1, "neighbours": 2}, 0.9, 0.0, 5.0),
+        ("with tea", 0.0, {"next": 2, "neighbours": 1}, 0.01, 0.0, 5.0),
+        ("untitled", 0.0, {"next": 2, "neighbours": 1}, 0.01, 0.0, 5.0),
+        ("popular", 0.0, {"popularity": 1, "als": 2}, None, 0.0, 5.0),
+        ("visit with tea", 0.0, {"together": 1}, None, 0.0, 5.0),
+        ("visit", 0.0, {"together": 1}, None, 0.0, 5.0),
+        ("alike", 0.0, {"alike": 1, "als": 3}, None, 0.0, 5.0),
+        ("rising", 0.0, {"trending": 1}, None, 2.0, 5.0),
+        ("risen", 0.0, {"trending": 1}, None, 0.0, 5.0),
+        ("arrived", 0.0, {"arrivals": 1, "popularity": 2}, None, 0.0, 5.0),
+        ("alike in words", 0.0, {"content": 1}, None, 0.0, 5.0),
+        ("kind", 0.0, {"category": 1}, None, 0.0, 5.0),
+    ]
+    ranks = ", ".join(f"{name}_score float, {name}_rank int" for name in TOLD)
+    # What does not speak for an item ranks it too: best of all, for nothing.
     rows = spark.createDataFrame(
         [
-            ("u", "often", 1.0, 9, 9, 1, 9, 0.9, 5.0),
-            ("u", "once", 1.0, 9, 9, 1, 9, 0.0, 5.0),
-            ("u", "liked", 1.0, 9, 9, 1, 9, 0.0, 5.0),
-            ("u", "drink", 0.0, 9, 9, 1, 9, 0.4, 5.0),
-            ("u", "als", 0.0, 9, 9, 1, 9, 0.01, 5.0),
-            ("u", "follows", 0.0, 1, 2, 9, 9, 0.01, 5.0),
-            ("u", "neighbour", 0.0, 2, 1, 9, 9, 0.01, 5.0),
-            ("u", "after tea", 0.0, 1, 2, 9, 9, 0.9, 5.0),
-            ("u", "with tea", 0.0, 2, 1, 9, 9, 0.01, 5.0),
-            ("u", "untitled", 0.0, 2, 1, 9, 9, 0.01, 5.0),
-            ("u", "popular", 0.0, 9, 9, 9, 1, None, 5.0),
-            ("u", "stale", 0.0, 9, 9, 9, 1, None, 0.0),
+            ("u", item, seen, *(cell for name in TOLD for cell in ((1.0, by[name]) if name in by else (0.0, 1))), *rest)
+            for item, seen, by, *rest in told
         ],
-        "user_id string, item_id string, seen double, next_rank int, neighbours_rank int, als_rank int, "
-        "popularity_rank int, "
-        "b_category double, i_users30 double",
+        f"user_id string, item_id string, seen double, {ranks}, b_category double, i_users7 double, i_users30 double",
     ).withColumn("source", source())
     facts = spark.createDataFrame(
         [("u", "often", 4, date(2011, 12, 2)), ("u", "once", 1, date(2011, 3, 1)), ("u", "liked", 0, None)],
         "user_id string, item_id string, bought long, last_bought date",
     )
     keys = spark.createDataFrame([("drink", "FOOD > SOFT DRINKS"), ("als", "X")], "item_id string, key_category string")
-    because = F.when(F.col("item_id").isin("after tea", "with tea", "als"), "tea").when(
+    because = F.when(F.col("item_id").isin("after tea", "with tea", "als", "visit with tea"), "tea").when(
         F.col("item_id") == "untitled", "nameless"
     )
     items = spark.createDataFrame([("tea", "Tea"), ("nameless", None)], "item_id string, title string")
@@ -119,7 +130,14 @@ def test_reasons_say_what_is_true_of_the_data(spark: SparkSession) -> None:
         "with tea": ("neighbours", "Often chosen by people who chose Tea"),
         "untitled": ("neighbours", "Often chosen by people who chose what you did"),
         "popular": ("popularity", "Popular in the last 30 days"),
-        "stale": ("popularity", "Chosen by people with a history like yours"),
+        "visit with tea": ("together", "Often in one visit with Tea"),
+        "visit": ("together", "Often in one visit with what you chose before"),
+        "alike": ("alike", "Chosen by people with a history like yours"),
+        "rising": ("trending", "Popular in the last 7 days"),
+        "risen": ("trending", "Popular in the last 30 days"),
+        "arrived": ("arrivals", "New, and already chosen by others"),
+        "alike in words": ("content", "Like what you chose before"),
+        "kind": ("category", "Popular among things of a kind you chose before"),
     }
 
 

@@ -19,8 +19,8 @@ from models.metrics import LONGEST
 from models.popularity import popularity, popularity_by
 from models.ranking_features import pairs
 from models.repurchase import repurchase
-from models.scorers import ContentScorer, FactorScorer, PopularityScorer, Scorer, UserBlock
-from tests.models.data import AS_OF, tile_frame
+from models.scorers import FactorScorer, PopularityScorer, Scorer, TokenScorer
+from tests.models.data import AS_OF, block_of, tile_frame
 
 SIZE = 10
 
@@ -35,7 +35,7 @@ def checkerboard(spark: SparkSession) -> DataFrame:
         if user % 2 == item % 2 and user != item
     ]
     schema = "user_id string, item_id string, confidence double, last_time timestamp, weight double"
-    return spark.createDataFrame(rows, schema).persist()
+    return spark.createDataFrame(rows, schema).withColumn("often", F.col("weight")).persist()
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,8 @@ def _candidates(
     history: DataFrame, users: DataFrame, board: Catalogue, factors: Factors, scorers: list[Scorer]
 ) -> DataFrame:
     profile = profiles(history.withColumn("own", F.lit(False)), board).join(users, "user_id", "left_semi")
-    return candidates(profile.join(factors.users, "user_id", "left"), board, scorers)
+    block = profile.join(factors.users, "user_id", "left").withColumn("cohort", F.lit(None).cast("string"))
+    return candidates(block, board, scorers)
 
 
 def _first_new(found: DataFrame, name: str) -> dict[str, str]:
@@ -88,7 +89,7 @@ def test_candidates_are_the_exact_best_of_every_scorer_and_the_own_items() -> No
     seen = had.toarray() > 0
     matrix, vectors = (random.normal(size=(size, 3)).astype(np.float32) for size in (items, users))
     counts = random.integers(0, 50, items).astype(np.float32)
-    block = UserBlock(vectors, had)
+    block = block_of(had, vectors)
     for scorer, scores in (
         (FactorScorer("als", 30, matrix), vectors @ matrix.T),
         (PopularityScorer("popularity", 30, counts), np.broadcast_to(counts, (users, items))),
@@ -109,6 +110,7 @@ def test_candidates_carry_every_scorers_score_and_their_rank_among_seen_and_amon
     vector = [1.0, -0.5, 0.25]
     vectors = spark.createDataFrame([("u00", vector)], "user_id string, vector array<float>")
     profile = profiles(checkerboard.withColumn("own", F.col("item_id") == "i04"), board).join(vectors, "user_id")
+    profile = profile.withColumn("cohort", F.lit(None).cast("string"))
     counts = np.arange(SIZE, dtype=np.float32)
     scorers: list[Scorer] = [FactorScorer("als", 50, matrix), PopularityScorer("popularity", 2, counts)]
     found = {row.item_id: row for row in candidates(profile, board, scorers).collect()}
@@ -187,6 +189,8 @@ def test_content_relates_items_by_words_category_and_brand(spark: SparkSession) 
     # A word of nearly every item tells nothing.
     assert products[5, 6] == 0
     profile = sp.csr_matrix(([0.5, 2.0], ([0, 0], [0, 2])), shape=(1, len(numbered.ids)), dtype=np.float32)
-    block = UserBlock(np.zeros((1, 0), np.float32), profile)
-    found = ContentScorer("content", matrix).at(block, np.array([0, 0]), np.array([1, 3]))
-    np.testing.assert_allclose(found, [1.0, 0.0], rtol=1e-5)
+    scorer = TokenScorer("content", 3, matrix, matrix)
+    # What has no token that another has too says nothing, and nothing is said of it.
+    found = scorer.at(block_of(profile), np.array([0, 0, 0]), np.array([1, 2, 3]))
+    np.testing.assert_allclose(found, [1.0, 0.0, 0.0], rtol=1e-5)
+    assert [columns.tolist() for _, columns in scorer.best(block_of(profile))] == [[0], [1]]

@@ -26,7 +26,7 @@ def test_a_value_replaces_the_one_of_its_name_and_nothing_else() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
-        ("als.rnk", 3, "there is no parameter 'als.rnk'; allowed: als.alpha, "),
+        ("als.rnk", 3, "there is no parameter 'als.rnk'; allowed: alike.least_items, "),
         ("diversity", 0.5, "there is no parameter 'diversity'"),
         ("als", 3, "there is no parameter 'als'"),
         ("als.rank", 1.5, "als.rank: got 1.5; it must be a whole number"),
