@@ -95,5 +95,5 @@ lock: setup ## resolve the lock file anew from pyproject.toml
 	@cd benchmarks/peers_environment && ../../$(BIN)/uv pip compile -q --python-version 3.11 --generate-hashes \
 		--no-emit-index-url requirements.in -o requirements.lock
 
-clean: ## remove the environment (never the data)
-	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache
+clean: ## remove the environments (never the data)
+	@rm -rf $(VENV) $(PEERS) .mypy_cache .ruff_cache .pytest_cache
