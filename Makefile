@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.attune-setup
 PEERS := .venv-peers
+PEERS_PYTHON ?= 3.11
 
 # The test suite needs no network; the set-up needs the package indexes that pip and Spark are set up for.
 export OPENBLAS_NUM_THREADS ?= 1
@@ -49,7 +50,9 @@ bench-peers: $(PEERS)/.setup ## the project's nDCG beside implicit, MLlib, RecTo
 
 $(PEERS)/.setup: benchmarks/peers_environment/requirements.lock | setup
 	@echo "set-up: the peers' environment in $(PEERS) (hashes checked)"
-	@$(BIN)/uv venv -q --clear -p $(BIN)/python $(PEERS)
+	@$(BIN)/uv venv -q --clear -p $(PEERS_PYTHON) $(PEERS) 2>/dev/null || { echo "Python: found" \
+		"$$($(BIN)/python -V | cut -d ' ' -f 2) in $(VENV); the peers need 3.11, and uv neither found nor fetched $(PEERS_PYTHON);" \
+		"install it (Debian: apt-get install python3.11) or name one: make bench-peers PEERS_PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@$(BIN)/uv pip install -q --python $(PEERS)/bin/python --require-hashes -r $<
 	@touch $@
 
