@@ -45,7 +45,7 @@ bench-growth: setup ## cleaning and features of a log and of one of ten times it
 bench-families: setup ## what each family of the ranker's features adds to nDCG, on the validation window; half an hour
 	@$(BIN)/python -m benchmarks.families $(if $(DATA),--data $(DATA))
 
-bench-peers: $(PEERS)/.setup ## the project's nDCG beside implicit, MLlib, RecTools and recommenders' SAR; half an hour
+bench-peers: $(PEERS)/.setup ## the project's nDCG beside implicit, MLlib, RecTools, RePlay and recommenders' SAR; half an hour
 	@$(BIN)/python -m benchmarks.peers_quality $(if $(DATA),--data $(DATA))
 
 $(PEERS)/.setup: benchmarks/peers_environment/requirements.lock | setup

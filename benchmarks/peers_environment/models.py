@@ -14,9 +14,11 @@ training part with either setting. RecTools' two-stage model is taken as it come
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +28,17 @@ import lightgbm
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
+from pyspark.sql import SparkSession
 from recommenders.models.sar import SAR
 from rectools import Columns
 from rectools.dataset import Dataset
 from rectools.model_selection import TimeRangeSplitter
 from rectools.models import EASEModel, ImplicitItemKNNWrapperModel, PopularModel
 from rectools.models.ranking import CandidateGenerator, CandidateRankingModel, PerUserNegativeSampler, Reranker
+from replay import models as replay
+from replay.data import Dataset as ReplayDataset
+from replay.data import FeatureHint, FeatureInfo, FeatureSchema, FeatureType
+from replay.utils.session_handler import State
 
 LENGTH = 20
 # RecTools' EASE inverts a dense matrix of all its items, SAR's likenesses are dense too.
@@ -119,6 +126,59 @@ def sar(rows: pd.DataFrame, setting: dict[str, Any]) -> Lists:
     return lists
 
 
+@cache
+def _spark() -> SparkSession:
+    """RePlay's session; the one that it makes of itself takes 70 % of the machine's memory."""
+    # Its workers run this environment's Python, not that of the process that started this one.
+    os.environ["PYSPARK_PYTHON"] = sys.executable
+    settings: dict[str, Any] = {
+        "spark.driver.memory": "4g",
+        "spark.driver.host": "localhost",
+        "spark.sql.shuffle.partitions": "8",
+        "spark.sql.execution.arrow.pyspark.enabled": "true",
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.log.level": "ERROR",
+    }
+    spark = SparkSession.builder.master("local[2]").config(map=settings).getOrCreate()
+    State(spark)
+    return spark
+
+
+def _of_replay(model: Any, rows: pd.DataFrame) -> Lists:
+    spark = _spark()
+    users, items = pd.Index(rows["user_id"].unique()), pd.Index(rows["item_id"].unique())
+    # Its queries have a column "item" of their own, so that ours may not be called so.
+    places = users.get_indexer(pd.Index(rows["user_id"])), items.get_indexer(pd.Index(rows["item_id"]))
+    hints = {"user_idx": FeatureHint.QUERY_ID, "item_idx": FeatureHint.ITEM_ID, "rating": FeatureHint.RATING}
+    kinds = {"rating": FeatureType.NUMERICAL}
+    schema = [FeatureInfo(name, kinds.get(name, FeatureType.CATEGORICAL), hint) for name, hint in hints.items()]
+    frame = pd.DataFrame({"user_idx": places[0], "item_idx": places[1]}, dtype="int32")
+    frame["rating"] = rows["days"].to_numpy(float)
+    # It keeps what it makes until told otherwise.
+    spark.catalog.clearCache()
+    dataset = ReplayDataset(FeatureSchema(schema), spark.createDataFrame(frame).cache(), check_consistency=False)
+    model.fit(dataset)
+
+    def lists(asked: list[str], new: bool) -> pd.DataFrame:
+        known = users.get_indexer(pd.Index(asked))
+        wanted = spark.createDataFrame(pd.DataFrame({"user_idx": known[known >= 0]}, dtype="int32"))
+        found = model.predict(dataset, k=LENGTH, queries=wanted, filter_seen_items=new).toPandas()
+        found = found.sort_values(["user_idx", "rating"], ascending=[True, False], kind="stable")
+        rank = found.groupby("user_idx").cumcount() + 1
+        return pd.DataFrame({"user_id": users[found["user_idx"]], "item_id": items[found["item_idx"]], "rank": rank})
+
+    return lists
+
+
+def replay_knn(rows: pd.DataFrame, setting: dict[str, Any]) -> Lists:
+    return _of_replay(replay.ItemKNN(**setting), rows)
+
+
+def replay_als(rows: pd.DataFrame, setting: dict[str, Any]) -> Lists:
+    return _of_replay(replay.ALSWrap(implicit_prefs=True, seed=1, **setting), rows)
+
+
 def _most_wanted(rows: pd.DataFrame, column: str = "item_id") -> pd.DataFrame:
     return rows[rows[column].isin(rows[column].value_counts().index[:MOST_ITEMS])]
 
@@ -144,6 +204,8 @@ PEERS: dict[str, tuple[Callable[[pd.DataFrame, dict[str, Any]], Lists], list[dic
             for days in (30, 90, 365)
         ],
     ),
+    "replay_knn": (replay_knn, [{"num_neighbours": 20, "weighting": kind} for kind in ("tf_idf", "bm25")]),
+    "replay_als": (replay_als, [{"rank": rank} for rank in (32, 64, 128)]),
 }
 SCOPES = {"all": "relevant", "new": "relevant_new"}
 
