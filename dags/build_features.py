@@ -4,7 +4,7 @@
 |---|---|
 | Reads | `silver.events` and `silver.items`, of users who consent to personalisation |
 | Writes | in `gold`: `user_item_day`, `user_day`, `item_keys`, `user_state` |
-| | of these, as of the window's end: `rfm`, `engagement`, `affinity`, `value`, `value_fits` |
+| | of these, as of the window's end: `rfm`, `engagement`, `intent`, `affinity`, `value`, `value_fits` |
 | Runs | when `ingest_events` has cleaned a day or a longer window; the partition is its last day |
 | Then | the asset `gold.features` starts `train_models` for the same window |
 
@@ -28,7 +28,7 @@ from dags.spark_job import SparkJob
 
 with DAG(
     dag_id="build_features",
-    description="clean events to day tiles, RFM, engagement, value and affinities",
+    description="clean events to day tiles, RFM, engagement, intent, value and affinities",
     doc_md=__doc__,
     schedule=PartitionedAssetTimetable(assets=EVENTS),
     params=PARAMS,

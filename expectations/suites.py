@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame
 
-from expectations import affinity, engagement, events, recommendations, rfm, value
+from expectations import affinity, engagement, events, intent, recommendations, rfm, value
 from expectations.promises import Promise
 from lake.errors import ContractError
 
@@ -48,6 +48,7 @@ SUITES: dict[str, Suite] = {
         Suite("silver.events", events.SUITE),
         Suite("gold.rfm", rfm.SUITE),
         Suite("gold.engagement", engagement.SUITE),
+        Suite("gold.intent", intent.SUITE, intent.with_checks),
         Suite("gold.affinity", affinity.SUITE),
         Suite("gold.value", value.SUITE),
         Suite("gold.recommendations", recommendations.SUITE, recommendations.with_checks),

@@ -19,6 +19,7 @@ from lake.sources.columns import (
     event_time_expression,
     is_no_item,
     is_sensitive,
+    names_sensitive,
     source_column,
     standard,
 )
@@ -43,6 +44,7 @@ def standardise(
     countries, currencies: names and codes in lower case to ISO codes. not_items: [item_id] of the catalogue that
     are no products. Null means that the source said nothing; a number that cannot be read is NaN and an unknown
     currency stays as it is, for the rules to reject.
+    What was searched for of a sensitive topic is not kept: `query` is null.
     Adds filled and corrected (arrays of flags), _not_item, and _row_hash, by which repeats are put in order.
     """
     events = mapping.events
@@ -78,6 +80,7 @@ def standardise(
         .withColumn("event_id", F.concat_ws(":", "source", F.coalesce("event_id", "_natural_key")))
         .withColumn("_not_item", F.coalesce(no_item, F.lit(False)))
         .withColumn("sensitive", is_sensitive(mapping, F.col("category"), F.col("title")))
+        .withColumn("query", F.when(~names_sensitive(mapping, F.col("query")), F.col("query")))
         .drop("_country_text", "_currency_text", "_listed_no_item")
     )
     return correct_times(fill(correct_signs(named)))

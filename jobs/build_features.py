@@ -7,7 +7,7 @@ over this window says which they are, all days within the late horizon.
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import date, timedelta
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -16,6 +16,7 @@ from expectations.gate import gate
 from features.affinity import leanings_at
 from features.consent import consented_events, withdrawn_users, without_consent
 from features.engagement import engagement
+from features.intent import OPEN_DAYS, SEARCH_DAYS, intent, open_items, searches
 from features.rfm import scored
 from features.tiles import user_day, user_item_day
 from jobs import value
@@ -29,7 +30,19 @@ from lake.errors import ContractError
 from lake.runs import newest_done
 from lake.settings import MissingConsent
 from lake.state import Marker
-from lake.tables import AFFINITY, CONSENTS, ENGAGEMENT, EVENTS, RFM, USER_DAY, USER_ITEM_DAY, USER_STATE, VALUE
+from lake.tables import (
+    AFFINITY,
+    CONSENTS,
+    ENGAGEMENT,
+    EVENTS,
+    INTENT,
+    ITEMS,
+    RFM,
+    USER_DAY,
+    USER_ITEM_DAY,
+    USER_STATE,
+    VALUE,
+)
 from lake.window import EARLIEST, Window, parse_date
 
 AHEAD = ("great_expectations", "scipy.optimize")
@@ -57,7 +70,7 @@ def run(context: Context) -> Report:
         # First, because writing the tiles may drop the last trace of a user by which the other tables find them.
         forgotten = _forget(context, consents, missing)
         _write_tiles(context, tiles, consents, missing)
-    with step(f"RFM, engagement, value and affinities as of {context.window.end}"):
+    with step(f"RFM, engagement, intent, value and affinities as of {context.window.end}"):
         report = _write_features(context, tiles, forgotten)
     report.details[INPUTS] = inputs
     return report
@@ -110,7 +123,7 @@ def _forget(context: Context, consents: DataFrame, missing: MissingConsent) -> i
     if missing == "granted" and (log.is_empty(context.settings, CONSENTS.name) or withdrawn_users(consents).isEmpty()):
         return 0
     removed = 0
-    for table in (USER_ITEM_DAY, USER_DAY, USER_STATE, RFM, ENGAGEMENT, AFFINITY, VALUE):
+    for table in (USER_ITEM_DAY, USER_DAY, USER_STATE, RFM, ENGAGEMENT, INTENT, AFFINITY, VALUE):
         users = _table(context, table.name).select("user_id")
         gone = without_consent(users, consents, missing).persist()
         found = gone.count()
@@ -122,31 +135,50 @@ def _forget(context: Context, consents: DataFrame, missing: MissingConsent) -> i
 
 
 def _write_features(context: Context, tiles: Window, forgotten: int) -> Report:
-    """RFM, engagement and value of all users, affinities of those touched, from the state; written when all pass."""
+    """RFM, engagement and value of all users, affinities of those touched, from the state; intent from the last days;
+    written when all pass.
+    """
     end = context.window.end
     marker, _ = bring_forward(context)
     # Where the window lies in the past the state is made from all tiles: once, for all that is read from it.
     state = state_at(context, end) if marker.as_of == end else state_at(context, end).persist()
     users, engaged = scored(state, end).persist(), engagement(state, end).persist()
     anew = _affinities(context, marker, state).persist()
+    meant = _intent(context).persist()
     scores = value.value_at(context, state, end)
     worth = scores.frame.persist() if scores.frame is not None else None
     segments = {row["segment"]: row["count"] for row in users.groupBy("segment").count().collect()}
     beyond = check_drift(context, tiles, segments)
-    for table, frame in ((RFM, users), (ENGAGEMENT, engaged), (AFFINITY, anew), (VALUE, worth)):
+    for table, frame in ((RFM, users), (ENGAGEMENT, engaged), (INTENT, meant), (AFFINITY, anew), (VALUE, worth)):
         if frame is not None:
             gate(frame, table.name, context.settings, context.run_id)
     today, days = delta.in_window("as_of", Window.day(end)), sorted({end, marker.as_of})
-    for table, frame in ((RFM, users), (ENGAGEMENT, engaged)):
+    for table, frame in ((RFM, users), (ENGAGEMENT, engaged), (INTENT, meant)):
         delta.replace_window(frame, context.settings, table, today, context.run_id, files=1)
     written = " OR ".join(delta.in_window("as_of", Window.day(day)) for day in days)
     delta.replace_window(anew, context.settings, AFFINITY, written, context.run_id)
     value.write(context, scores)
     report = Report(details=_details(segments, context, forgotten) | {"drift": str(beyond), "value": scores.made_by})
-    for frame in (users, engaged, anew, worth, state):
+    for frame in (users, engaged, meant, anew, worth, state):
         if frame is not None:
             frame.unpersist()
     return report
+
+
+def _intent(context: Context) -> DataFrame:
+    """Rows of gold.intent as of the window's end: from the tiles and searches of the days before it."""
+    settings, end = context.settings, context.window.end
+    tiles, asked = (
+        _table(context, table.name).filter(delta.in_window("event_date", _before(end, days)))
+        for table, days in ((USER_ITEM_DAY, OPEN_DAYS), (EVENTS, SEARCH_DAYS))
+    )
+    consents = _table(context, CONSENTS.name)
+    allowed = consented_events(asked, consents, settings.consent_default(), context.window.as_of)
+    return intent(open_items(tiles, end), searches(allowed, end), _table(context, ITEMS.name), end)
+
+
+def _before(end: date, days: int) -> Window:
+    return Window(max(EARLIEST, end - timedelta(days=days)), end)
 
 
 def _affinities(context: Context, marker: Marker, state: DataFrame) -> DataFrame:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 JOBS = {
     "ingest_events": "landing files to bronze, exactly once a file",
     "clean_events": "bronze to silver: standardise, correct, reject, deduplicate, sessionise, gate",
-    "build_features": "silver to gold: day tiles, RFM, engagement, value and affinities, gate",
+    "build_features": "silver to gold: day tiles, RFM, engagement, intent, value and affinities, gate",
     "train_models": "gold to MLflow: popularity, repurchase, ALS and the hybrid; promote the better",
     "publish_snapshots": "gold and the champion to tonight's snapshot: rank, apply policy, gate, switch",
     "maintain_tables": "all tables: few files, nothing past its retention; changes no row that is read",

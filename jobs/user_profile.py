@@ -22,7 +22,7 @@ from lake import log
 from lake.console import out
 from lake.errors import AttuneError
 from lake.settings import Settings
-from lake.tables import AFFINITY, CONSENTS, ENGAGEMENT, EVENTS, REJECTED, RFM, TABLES, USERS, VALUE, Table
+from lake.tables import AFFINITY, CONSENTS, ENGAGEMENT, EVENTS, INTENT, REJECTED, RFM, TABLES, USERS, VALUE, Table
 from serving.answer import Answer, check_user_id
 from serving.bucket import user_bucket
 from serving.pointer import read_log
@@ -37,8 +37,9 @@ class Profile:
 
     stated: the row of silver.users. consent: [granted (None: no word), at, missing: what no word means].
     activity: [events, days, first, last, types, devices, countries, searches: the latest texts]. engagement, buying,
-    value: the latest rows of gold.engagement, gold.rfm and gold.value. leanings: by dimension the strongest [key,
-    score, share, evidence]. tonight: the list that readers give. rows: by table, of any date.
+    value: the latest rows of gold.engagement, gold.rfm and gold.value. intent: the row of gold.intent of the night of
+    the first. leanings: by dimension the strongest [key, score, share, evidence]. tonight: the list that readers give.
+    rows: by table, of any date.
     """
 
     user_id: str
@@ -47,6 +48,7 @@ class Profile:
     consent: dict[str, Any]
     activity: dict[str, Any] | None
     engagement: dict[str, Any] | None
+    intent: dict[str, Any] | None
     buying: dict[str, Any] | None
     value: dict[str, Any] | None
     leanings: dict[str, list[dict[str, Any]]]
@@ -82,6 +84,7 @@ def profile(settings: Settings, user: str, as_of: date | None = None) -> Profile
         consent=_consent(settings, user_id, end),
         activity=_activity(settings, user_id, end),
         engagement=_latest(settings, ENGAGEMENT, user_id, end),
+        intent=_intent(settings, user_id, end),
         buying=_latest(settings, RFM, user_id, end),
         value=_latest(settings, VALUE, user_id, end),
         leanings=_leanings(settings, user_id, end),
@@ -168,6 +171,13 @@ def _latest(settings: Settings, table: Table, user_id: str, as_of: date) -> dict
     return max(rows, key=lambda row: row["as_of"], default=None)
 
 
+def _intent(settings: Settings, user_id: str, as_of: date) -> dict[str, Any] | None:
+    """The user's row of the newest night by then: who has none of that night has nothing in mind."""
+    night = log.last_date(settings, ENGAGEMENT.name, "as_of", as_of + timedelta(days=1))
+    found = _latest(settings, INTENT, user_id, as_of)
+    return found if found and found["as_of"] == night else None
+
+
 def _leanings(settings: Settings, user_id: str, as_of: date) -> dict[str, list[dict[str, Any]]]:
     """As features.affinity.standing: the newest rows by then, faded; the strongest of each dimension."""
     rows = [row for row in _rows(settings, AFFINITY, user_id) if row["as_of"] <= as_of]
@@ -198,6 +208,7 @@ def show(found: Profile) -> None:
         ("consent", _consent_in_words(found)),
         ("activity", _activity_in_words(found)),
         ("engagement", _engagement_in_words(found)),
+        ("in mind", _intent_in_words(found)),
         ("buying", _buying_in_words(found)),
         ("expected", _value_in_words(found)),
         *((f"leans: {name}", _keys_in_words(keys)) for name, keys in found.leanings.items()),
@@ -248,6 +259,28 @@ def _engagement_in_words(found: Profile) -> str:
     days = f"active on {row['active_days']:,} days, {row['active_28']} of the last 28, the last {last}"
     depth = f"; {row['depth']:.1f} events a session" if row["depth"] is not None else ""
     return f"{row['stage'].replace('_', ' ')}: {days}{depth}"
+
+
+def _intent_in_words(found: Profile) -> str:
+    row = found.intent
+    if row is None:
+        return "nothing of the last days"
+    parts = []
+    if row["cart_items"]:
+        worth = f" worth {row['cart_value']:,.2f}" if row["cart_value"] is not None else ""
+        parts.append(f"{row['cart_items']:,} items left in the cart{worth}, for {_days(row['cart_oldest'])} at most")
+    if row["viewed_items"]:
+        parts.append(f"{row['viewed_items']:,} looked at again and again, last {_days(row['last_viewed'])} ago")
+    if row["items"]:
+        parts.append("these are " + ", ".join(item["item_id"] for item in row["items"][:SHOWN_ITEMS]))
+    if row["searches"]:
+        said = ", ".join(f'"{text}"' for text in (row["terms"] or [])[:SHOWN_SEARCHES])
+        parts.append(f"{row['searches']:,} searches" + (f", for {said}" if said else ""))
+    return "; ".join(parts)
+
+
+def _days(count: int) -> str:
+    return "1 day" if count == 1 else f"{count:,} days"
 
 
 def _buying_in_words(found: Profile) -> str:

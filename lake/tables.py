@@ -291,6 +291,36 @@ ENGAGEMENT = Table(
     ),
 )
 
+INTENT = Table(
+    name="gold.intent",
+    grain="user with an item in the cart or in mind, or a search, x as-of date",
+    owner="build_features",
+    written="replace_window",
+    window="as_of",
+    keys=("user_id", "as_of"),
+    keep_days=30,
+    retention="30 days",
+    columns=(
+        USER,
+        BUCKET,
+        column("as_of", "date", "computed from events strictly before this date, UTC", stats=True),
+        column("cart_items", "long", "items left in the cart in the last 30 days"),
+        column("cart_value", "double", "money of one of each at the catalogue's price, or null where none has one"),
+        column("cart_newest", "int", "days since something was put in, or null"),
+        column("cart_oldest", "int", "days since the item was put in that was left longest, or null"),
+        column("viewed_items", "long", "looked at twice or more in the last 30 days, neither bought nor in the cart"),
+        column("last_viewed", "int", "days since one of these was looked at, or null"),
+        column("searches", "long", "searches of the last 7 days"),
+        column("search_idle", "int", "days since the last search of these, or null"),
+        column("terms", "array<string>", "the latest 20 texts searched for in the last 7 days, the latest first"),
+        column(
+            "items",
+            "array<struct<item_id: string, cart_idle: int, looks: bigint, look_idle: int, price: double>>",
+            "the newest 50 of both kinds: days since it was put into the cart, or null; looks; days since the last",
+        ),
+    ),
+)
+
 AFFINITY = Table(
     name="gold.affinity",
     grain="user x dimension x key, as of a night that touched the user; holds, fading, until the user's next",
@@ -584,7 +614,7 @@ TABLES: dict[str, Table] = {
     table.name: table
     for table in (
         EVENTS, REJECTED, ITEMS, USERS, CONSENTS, USER_ITEM_DAY, USER_DAY, ITEM_KEYS, USER_STATE, RFM, ENGAGEMENT,
-        AFFINITY, VALUE, VALUE_FITS, USER_FACTORS, ITEM_FACTORS, RECOMMENDATIONS, FALLBACKS, SNAPSHOTS, RUNS, DRIFT,
-        FILES,
+        INTENT, AFFINITY, VALUE, VALUE_FITS, USER_FACTORS, ITEM_FACTORS, RECOMMENDATIONS, FALLBACKS, SNAPSHOTS, RUNS,
+        DRIFT, FILES,
     )
 }  # fmt: skip

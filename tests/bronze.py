@@ -32,6 +32,7 @@ currency = "currency"
 country = "country"
 device = "device"
 title = "title"
+query = "query"
 
 [events.values.country]
 Somewhere = ""
@@ -48,6 +49,9 @@ prefix = "C"
 
 [events.not_items]
 pattern = "^POST$"
+
+[sensitive]
+categories = ["wines?"]
 """
 
 

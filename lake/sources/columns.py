@@ -68,6 +68,11 @@ def is_sensitive(mapping: Mapping, path: Column, title: Column) -> Column:
     )
 
 
+def names_sensitive(mapping: Mapping, text: Column) -> Column:
+    """Whether a text that somebody wrote has a pattern of a sensitive category or title anywhere in it; never null."""
+    return _any_found(text, (*mapping.sensitive.categories, *mapping.sensitive.titles))
+
+
 def is_no_item(mapping: Mapping, item_id: Column, path: Column) -> Column:
     """Whether a row about this item is about no product; never null."""
     rules = mapping.events.not_items

@@ -1,4 +1,4 @@
-"""RFM, engagement, value and affinities against an independent computation in pandas, on the real Online Retail II.
+"""RFM, engagement, intent, value and affinities against an independent computation in pandas, on Online Retail II.
 
 A quarter of the customers, to stay quick: those whose number is divisible by four.
 """
@@ -18,6 +18,7 @@ from pyspark.sql import functions as F
 from features.affinity import affinity, anchor_of, item_keys
 from features.engagement import engagement
 from features.facts import facts, users
+from features.intent import open_items
 from features.item_history import only
 from features.rfm import rfm
 from features.state import COLUMNS, changed, from_nothing
@@ -177,6 +178,33 @@ def test_engagement_is_what_pandas_computes(retail: Retail) -> None:
         np.testing.assert_allclose(actual[column], expected[column], rtol=1e-9, atol=1e-12, err_msg=column)
     assert (actual["stage"] == stage).all()
     assert actual["stage"].value_counts().min() > 10, "a stage that hardly anybody is in"
+
+
+def test_carts_and_looks_are_what_pandas_computes(retail: Retail) -> None:
+    """The lines of the busiest month say when; what they did is dealt out, the same on both sides."""
+    names = ["views", "clicks", "adds_to_cart", "adds_to_cart", "removes_from_cart", "purchases", "hides"]
+    until, keys = date(2011, 12, 1), ["user_id", "item_id"]
+    lines = retail.lines[retail.lines["event_date"] >= until - timedelta(days=60)]
+    # Few items, so that people come back to them.
+    dealt = lines.assign(item_id=lines["item_id"].str[:2], did=[names[place % len(names)] for place in lines.index])
+    days = dealt.groupby([*keys, "event_date", "did"]).size().unstack("did", fill_value=0).reset_index()
+    tiles = retail.days.sparkSession.createDataFrame(days).withColumns(
+        {"user_bucket": user_bucket(), "dislikes": F.lit(0)}
+    )
+    past = days[(days["event_date"] < until) & (days["event_date"] >= until - timedelta(days=30))].copy()
+    past["age"] = past["event_date"].map(lambda day: (until - day).days)
+    settled = past[(past["purchases"] > 0) | (past["hides"] > 0)].groupby(keys)["age"].min().rename("settled")
+    past = past.join(settled, on=keys)
+    past = past[past["settled"].isna() | (past["age"] < past["settled"])].sort_values("age", ascending=False)
+    past["looks"] = past[["views", "clicks"]].max(axis=1)
+    cart = past[past["adds_to_cart"] + past["removes_from_cart"] > 0].groupby(keys).tail(1).set_index(keys)
+    expected = past.groupby(keys)["looks"].sum().to_frame()
+    expected["cart_idle"] = cart["age"].where(cart["adds_to_cart"] > cart["removes_from_cart"])
+    expected["look_idle"] = past[past["looks"] > 0].groupby(keys)["age"].min()
+    expected = expected[expected["cart_idle"].notna() | (expected["looks"] > 0)].sort_index().astype(float)
+    actual = open_items(tiles, until).toPandas().set_index(keys).sort_index()[expected.columns].astype(float)
+    assert len(actual) > 800 and actual["cart_idle"].notna().mean() > 0.2
+    pd.testing.assert_frame_equal(actual, expected)
 
 
 def test_what_the_value_models_look_at_is_what_pandas_counts(retail: Retail) -> None:

@@ -46,6 +46,10 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"event_type": "return", "quantity": 2.0, "amount": 5.0, "corrected": ["negative_quantity_to_return"]}),
     "a negative quantity at no price stays negative": (
         {"quantity": "-2", "price": "0"}, {"event_type": "purchase", "quantity": -2.0}),
+    "a search is kept as it was written": (
+        {"kind": "search", "query": " Zwölf  Öfen\t茶 "}, {"query": "Zwölf Öfen 茶", "corrected": []}),
+    "what was searched for of a sensitive topic is not kept": (
+        {"kind": "search", "query": "red WINE from Rome"}, {"event_type": "search", "query": None}),
     "postage is no item": ({"item": "POST"}, {"_not_item": True}),
     "an item of an excluded category is no item": ({"item": "gift"}, {"_not_item": True}),
     "a time that cannot be read is null": ({"time": "2024-06-01 later"}, {"event_time": None}),

@@ -16,7 +16,7 @@ from jobs.job import Context, Report
 from lake import delta
 from lake.errors import ContractError, SettingError
 from lake.settings import Settings
-from lake.tables import AFFINITY, CONSENTS, ENGAGEMENT, EVENTS, ITEMS, RFM, USER_DAY, USER_ITEM_DAY, USER_STATE
+from lake.tables import AFFINITY, CONSENTS, ENGAGEMENT, EVENTS, INTENT, ITEMS, RFM, USER_DAY, USER_ITEM_DAY, USER_STATE
 from lake.window import Window
 from tests.features.silver import at, events, items
 from tests.frames import assert_same_rows
@@ -126,6 +126,26 @@ def test_a_night_writes_affinities_of_whom_it_touched_and_those_of_the_others_st
     _seed(spark, home, [event for event in HOME if event["user_id"] != "anna"])
     _run(home, Window(date(2026, 3, 1), night.end))
     assert _users(spark, home, AFFINITY.name) == {"ben"}
+
+
+def test_intent_is_of_the_days_before_the_night_and_goes_with_its_user(spark: SparkSession, home: Settings) -> None:
+    def said(end: str) -> dict[str, tuple[int, list[str] | None]]:
+        rows = delta.read(spark, home, INTENT.name).filter(F.col("as_of") == end).collect()
+        return {row.user_id: (row.cart_items, row.terms) for row in rows}
+
+    cart = {"event_time": at("2026-03-03"), "user_id": "anna", "item_id": "cup", "event_type": "add_to_cart"}
+    search = {"event_time": at("2026-03-03"), "user_id": "ben", "event_type": "search", "item_id": None, "query": "Tea"}
+    meant = [*HOME, cart, search, search | {"user_id": "gone"}]
+    _seed(spark, home, meant)
+    _run(home)
+    first = {"anna": (1, None), "ben": (0, ["tea"])}
+    assert said("2026-03-04") == first
+    # What anna had left she buys; ben withdraws, and nothing of an earlier night stays either.
+    bought = {"event_time": at("2026-03-04"), "user_id": "anna", "item_id": "cup", "order_id": "8"}
+    _seed(spark, home, [*meant, bought])
+    _decide(spark, home, "ben", datetime(2026, 3, 4, tzinfo=UTC), granted=False)
+    _run(home, Window.day(date(2026, 3, 4)))
+    assert (said("2026-03-05"), said("2026-03-04")) == ({}, {"anna": (1, None)})
 
 
 def test_a_failed_gate_leaves_every_feature_untouched(spark: SparkSession, home: Settings) -> None:

@@ -16,12 +16,16 @@ from jobs.user_profile import profile, show
 from lake import delta
 from lake.errors import AttuneError, ServingError
 from lake.settings import Settings
-from lake.tables import AFFINITY, CONSENTS, ENGAGEMENT, EVENTS, REJECTED, RFM, TABLES, USERS, VALUE, Table
+from lake.tables import AFFINITY, CONSENTS, ENGAGEMENT, EVENTS, INTENT, REJECTED, RFM, TABLES, USERS, VALUE, Table
 
 WHO = 'O\'Brien "Zoë" 用户'
 DAY = date(2026, 3, 1)
 RFM_ROW = {"recency": 9, "frequency": 2, "monetary": 20.0, "r": 4, "f": 3, "m": 2, "segment": "Loyal"}
 ENGAGED = {"stage": "at_risk", "idle": 40, "active_days": 12, "active_28": 0, "depth": 2.25}
+MEANT = {
+    "cart_items": 1, "cart_value": 12.5, "cart_newest": 3, "cart_oldest": 3, "viewed_items": 0, "searches": 2,
+    "terms": ["tea", "茶"], "items": [("kettle", 3, 4, 1, 12.5)],
+}  # fmt: skip
 WORTH = {"alive": 0.75, "expected_purchases": 1.5, "expected_value": None, "horizon_days": 90}
 
 
@@ -64,7 +68,8 @@ def home(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Itera
             {"purpose": "newsletter", "at": at(DAY), "granted": True},
             {"purpose": "personalisation", "at": at(later), "granted": True},
         ],
-        ENGAGEMENT: [{"as_of": DAY} | ENGAGED],
+        ENGAGEMENT: [{"as_of": DAY} | ENGAGED, {"as_of": later} | ENGAGED],
+        INTENT: [{"as_of": DAY} | MEANT],
         RFM: [{"as_of": earlier} | RFM_ROW | {"segment": "Promising"}, {"as_of": DAY} | RFM_ROW],
         VALUE: [{"as_of": DAY} | WORTH],
         AFFINITY: [
@@ -113,24 +118,26 @@ def test_leanings_stand_and_fade_as_the_features_say(spark: SparkSession, home: 
 def test_rows_are_counted_in_every_table_with_a_user(home: Settings) -> None:
     counted = profile(home, WHO, DAY).rows
     assert counted == {"silver.events": 3, "silver.users": 1, "silver.consents": 4, "gold.rfm": 2, "gold.value": 1,
-                       "gold.affinity": 4, "silver.rejected": 1, "gold.engagement": 1}  # fmt: skip
+                       "gold.affinity": 4, "silver.rejected": 1, "gold.engagement": 2, "gold.intent": 1}  # fmt: skip
     with pytest.raises(AttuneError, match="nothing is held about 'nobody'") as refused:
         profile(home, "nobody")
     assert all(table.name in str(refused.value) for table in TABLES.values() if "user_id" in table.names)
 
 
 def test_the_words_say_what_is_held(home: Settings, capsys: pytest.CaptureFixture[str]) -> None:
-    show(profile(home, WHO))
+    show(profile(home, WHO, DAY))
     told = capsys.readouterr().out
     for words in (
         f"What is held about {WHO}, from before 2026-03-01", "birth year 1980, diet vegan (from shop)",
         "personalisation withdrawn at 2026-02-01 12:00 UTC", 'searched for "tea"',
         "at risk: active on 12 days, 0 of the last 28, the last 2026-01-20; 2.2 events a session",
+        '1 items left in the cart worth 12.50, for 3 days at most; these are kettle; 2 searches, for "tea", "茶"',
         "2 orders worth 20.00, the last on 2026-02-20; recency 4, frequency 3, money 2 of 5: Loyal",
         "still a customer with probability 0.75; 1.5 days with a purchase in 90", "tea 67% (1 events), pans 33%",
         "no list of their own is published", "silver.rejected 1",
     ):  # fmt: skip
         assert words in told
+    assert profile(home, WHO).as_of == date(2026, 4, 1) and profile(home, WHO).intent is None, "of an earlier night"
     show(profile(home, "somebody else", DAY))
     assert "no word on personalisation; that counts as withdrawn here" in capsys.readouterr().out
 
