@@ -38,6 +38,7 @@ FAMILIES = {
     "trends": ("i_users7", "i_users14", "i_users30", "i_users90", "i_trend7", "i_trend30", "i_first30"),
     "price": ("i_price", "u_price", "b_price_gap"),
     "affinity": ("b_category", "b_brand", "b_price_band"),
+    "intent": ("x_cart_idle", "x_looks", "x_look_idle", "u_cart"),
     "rfm": ("u_recency", "u_frequency", "u_monetary", "u_r", "u_f", "u_m"),
 }
 WHOLE = "everything"

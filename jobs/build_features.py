@@ -19,7 +19,7 @@ from features.engagement import engagement
 from features.intent import OPEN_DAYS, SEARCH_DAYS, intent, open_items, searches
 from features.rfm import scored
 from features.tiles import user_day, user_item_day
-from jobs import value
+from jobs import due, value
 from jobs.drift import check_drift
 from jobs.job import CLEANED_FROM, Context, Report
 from jobs.user_state import bring_forward, state_at
@@ -33,6 +33,8 @@ from lake.state import Marker
 from lake.tables import (
     AFFINITY,
     CONSENTS,
+    CYCLES,
+    DUE_AGAIN,
     ENGAGEMENT,
     EVENTS,
     INTENT,
@@ -70,7 +72,7 @@ def run(context: Context) -> Report:
         # First, because writing the tiles may drop the last trace of a user by which the other tables find them.
         forgotten = _forget(context, consents, missing)
         _write_tiles(context, tiles, consents, missing)
-    with step(f"RFM, engagement, intent, value and affinities as of {context.window.end}"):
+    with step(f"RFM, engagement, intent, what is due again, value and affinities as of {context.window.end}"):
         report = _write_features(context, tiles, forgotten)
     report.details[INPUTS] = inputs
     return report
@@ -123,7 +125,7 @@ def _forget(context: Context, consents: DataFrame, missing: MissingConsent) -> i
     if missing == "granted" and (log.is_empty(context.settings, CONSENTS.name) or withdrawn_users(consents).isEmpty()):
         return 0
     removed = 0
-    for table in (USER_ITEM_DAY, USER_DAY, USER_STATE, RFM, ENGAGEMENT, INTENT, AFFINITY, VALUE):
+    for table in (USER_ITEM_DAY, USER_DAY, USER_STATE, RFM, ENGAGEMENT, INTENT, AFFINITY, DUE_AGAIN, VALUE):
         users = _table(context, table.name).select("user_id")
         gone = without_consent(users, consents, missing).persist()
         found = gone.count()
@@ -135,8 +137,8 @@ def _forget(context: Context, consents: DataFrame, missing: MissingConsent) -> i
 
 
 def _write_features(context: Context, tiles: Window, forgotten: int) -> Report:
-    """RFM, engagement and value of all users, affinities of those touched, from the state; intent from the last days;
-    written when all pass.
+    """RFM, engagement and value of all users, affinities of those touched, from the state; intent and what is due again
+    from the last days; written when all pass.
     """
     end = context.window.end
     marker, _ = bring_forward(context)
@@ -144,24 +146,35 @@ def _write_features(context: Context, tiles: Window, forgotten: int) -> Report:
     state = state_at(context, end) if marker.as_of == end else state_at(context, end).persist()
     users, engaged = scored(state, end).persist(), engagement(state, end).persist()
     anew = _affinities(context, marker, state).persist()
-    meant = _intent(context).persist()
+    meant, again = _intent(context).persist(), due.due_at(context, marker)
     scores = value.value_at(context, state, end)
     worth = scores.frame.persist() if scores.frame is not None else None
     segments = {row["segment"]: row["count"] for row in users.groupBy("segment").count().collect()}
     beyond = check_drift(context, tiles, segments)
-    for table, frame in ((RFM, users), (ENGAGEMENT, engaged), (INTENT, meant), (AFFINITY, anew), (VALUE, worth)):
+    for table, frame in (
+        (RFM, users),
+        (ENGAGEMENT, engaged),
+        (INTENT, meant),
+        (AFFINITY, anew),
+        (DUE_AGAIN, again.rows),
+        (VALUE, worth),
+    ):
         if frame is not None:
             gate(frame, table.name, context.settings, context.run_id)
+    for usual in again.cycles.values():
+        gate(usual, CYCLES.name, context.settings, context.run_id)
     today, days = delta.in_window("as_of", Window.day(end)), sorted({end, marker.as_of})
     for table, frame in ((RFM, users), (ENGAGEMENT, engaged), (INTENT, meant)):
         delta.replace_window(frame, context.settings, table, today, context.run_id, files=1)
     written = " OR ".join(delta.in_window("as_of", Window.day(day)) for day in days)
     delta.replace_window(anew, context.settings, AFFINITY, written, context.run_id)
+    due.write(context, again, days, corrected=tiles.start < context.window.start)
     value.write(context, scores)
     report = Report(details=_details(segments, context, forgotten) | {"drift": str(beyond), "value": scores.made_by})
     for frame in (users, engaged, meant, anew, worth, state):
         if frame is not None:
             frame.unpersist()
+    again.release()
     return report
 
 

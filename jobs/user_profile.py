@@ -22,7 +22,20 @@ from lake import log
 from lake.console import out
 from lake.errors import AttuneError
 from lake.settings import Settings
-from lake.tables import AFFINITY, CONSENTS, ENGAGEMENT, EVENTS, INTENT, REJECTED, RFM, TABLES, USERS, VALUE, Table
+from lake.tables import (
+    AFFINITY,
+    CONSENTS,
+    DUE_AGAIN,
+    ENGAGEMENT,
+    EVENTS,
+    INTENT,
+    REJECTED,
+    RFM,
+    TABLES,
+    USERS,
+    VALUE,
+    Table,
+)
 from serving.answer import Answer, check_user_id
 from serving.bucket import user_bucket
 from serving.pointer import read_log
@@ -38,8 +51,8 @@ class Profile:
     stated: the row of silver.users. consent: [granted (None: no word), at, missing: what no word means].
     activity: [events, days, first, last, types, devices, countries, searches: the latest texts]. engagement, buying,
     value: the latest rows of gold.engagement, gold.rfm and gold.value. intent: the row of gold.intent of the night of
-    the first. leanings: by dimension the strongest [key, score, share, evidence]. tonight: the list that readers give.
-    rows: by table, of any date.
+    the first. leanings: by dimension the strongest [key, score, share, evidence]. due: the newest rows of
+    gold.due_again, by date. tonight: the list that readers give. rows: by table, of any date.
     """
 
     user_id: str
@@ -52,6 +65,7 @@ class Profile:
     buying: dict[str, Any] | None
     value: dict[str, Any] | None
     leanings: dict[str, list[dict[str, Any]]]
+    due: list[dict[str, Any]]
     tonight: Answer | None
     rows: dict[str, int]
 
@@ -88,6 +102,7 @@ def profile(settings: Settings, user: str, as_of: date | None = None) -> Profile
         buying=_latest(settings, RFM, user_id, end),
         value=_latest(settings, VALUE, user_id, end),
         leanings=_leanings(settings, user_id, end),
+        due=_due(settings, user_id, end),
         tonight=_tonight(settings, user_id, end),
         rows=rows,
     )
@@ -191,6 +206,14 @@ def _leanings(settings: Settings, user_id: str, as_of: date) -> dict[str, list[d
     return {dimension: entries[:SHOWN_KEYS] for dimension, entries in found.items()}
 
 
+def _due(settings: Settings, user_id: str, as_of: date) -> list[dict[str, Any]]:
+    """As features.due_again.standing: the newest rows by then."""
+    rows = [row for row in _rows(settings, DUE_AGAIN, user_id) if row["as_of"] <= as_of]
+    newest = max((row["as_of"] for row in rows), default=as_of)
+    standing = (row for row in rows if row["as_of"] == newest)
+    return sorted(standing, key=lambda row: (row["due"], row["dimension"], row["key"]))
+
+
 def _tonight(settings: Settings, user_id: str, as_of: date) -> Answer | None:
     """The published list; none where readers have none of their own for the person, or one of a later day."""
     root = str(settings.lake)
@@ -212,6 +235,7 @@ def show(found: Profile) -> None:
         ("buying", _buying_in_words(found)),
         ("expected", _value_in_words(found)),
         *((f"leans: {name}", _keys_in_words(keys)) for name, keys in found.leanings.items()),
+        ("due again", _due_in_words(found)),
         ("tonight", _tonight_in_words(found)),
         ("rows", ", ".join(f"{name} {count:,}" for name, count in sorted(found.rows.items()))),
     ):
@@ -303,6 +327,15 @@ def _value_in_words(found: Profile) -> str:
 
 def _keys_in_words(keys: list[dict[str, Any]]) -> str:
     return ", ".join(f"{entry['key']} {entry['share']:.0%} ({entry['evidence']:,} events)" for entry in keys)
+
+
+def _due_in_words(found: Profile) -> str:
+    """What is still to come first, then what was due before, the latest first."""
+    later = [row for row in found.due if row["due"] >= found.as_of]
+    earlier = [row for row in reversed(found.due) if row["due"] < found.as_of]
+    shown = (later + earlier)[:SHOWN_KEYS]
+    told = (f"{row['key']} on {row['due']} (bought on {row['days']:,} days)" for row in shown)
+    return ", ".join(told) or "nothing known"
 
 
 def _tonight_in_words(found: Profile) -> str:

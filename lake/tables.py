@@ -340,6 +340,50 @@ AFFINITY = Table(
     ),
 )
 
+DUE_AGAIN = Table(
+    name="gold.due_again",
+    grain="user x item or category that is bought again, as of a night that touched the user; holds until their next",
+    owner="build_features",
+    written="replace_window",
+    window="as_of",
+    keys=("user_id", "dimension", "key", "as_of"),
+    columns=(
+        USER,
+        BUCKET,
+        column("as_of", "date", "computed from events strictly before this date, UTC", stats=True),
+        column("dimension", "string", "item or category", stats=True),
+        column("key", "string", "the item, or the category as in gold.affinity"),
+        column("days", "long", "days with a purchase, of the last 365"),
+        column("first_bought", "date", "the first of them"),
+        column("last_bought", "date", "the last of them"),
+        column("own_gap", "double", "mean days between two of them, or null"),
+        column("cycle", "double", "own_gap drawn to the usual one of the key, in days"),
+        column("due", "date", "last_bought and so many days: may lie in the past"),
+    ),
+)
+
+CYCLES = Table(
+    name="gold.cycles",
+    grain="item or category that people bought again x date",
+    owner="build_features",
+    written="replace_window",
+    window="as_of",
+    keys=("dimension", "key", "as_of"),
+    person=False,
+    keep_days=365,
+    retention="a year",
+    erasure="none: holds no person",
+    columns=(
+        column("as_of", "date", "computed from events strictly before this date, UTC", stats=True),
+        column("dimension", "string", "item or category", stats=True),
+        column("key", "string", "the item, or the category as in gold.affinity"),
+        column("users", "long", "who bought it in the last 365 days"),
+        column("returning", "long", "of these, on two days or more"),
+        column("gaps", "long", "times between two such days of a person"),
+        column("cycle", "double", "their mean, drawn to that of all keys of the dimension, in days"),
+    ),
+)
+
 VALUE = Table(
     name="gold.value",
     grain="user with a purchase x as-of date",
@@ -614,7 +658,7 @@ TABLES: dict[str, Table] = {
     table.name: table
     for table in (
         EVENTS, REJECTED, ITEMS, USERS, CONSENTS, USER_ITEM_DAY, USER_DAY, ITEM_KEYS, USER_STATE, RFM, ENGAGEMENT,
-        INTENT, AFFINITY, VALUE, VALUE_FITS, USER_FACTORS, ITEM_FACTORS, RECOMMENDATIONS, FALLBACKS, SNAPSHOTS, RUNS,
-        DRIFT, FILES,
+        INTENT, AFFINITY, DUE_AGAIN, CYCLES, VALUE, VALUE_FITS, USER_FACTORS, ITEM_FACTORS, RECOMMENDATIONS, FALLBACKS,
+        SNAPSHOTS, RUNS, DRIFT, FILES,
     )
 }  # fmt: skip

@@ -13,6 +13,7 @@ import numpy as np
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from features.intent import open_items
 from lake.errors import ModelError
 from models.alike import AlikeParameters, AlikeScorer, fit_alike
 from models.als import AlsParameters, Factors, fit_als, item_matrix
@@ -26,7 +27,7 @@ from models.linear import ItemWeights, LinearParameters, fit_item_weights
 from models.metrics import LONGEST
 from models.popularity import counts_of, popularity
 from models.ranker import RankerParameters
-from models.ranking_features import Facts, feature_names, pairs, ranking_features
+from models.ranking_features import Facts, feature_date, feature_names, pairs, ranking_features
 from models.repurchase import repurchase
 from models.scorers import FactorScorer, LinearScorer, PopularityScorer, Scorer, TokenScorer
 from models.trending import arrivals, fit_trending
@@ -129,7 +130,9 @@ def fit_sources(
         PopularityScorer("arrivals", few, counts_of(arrivals(history), numbered.ids)),
     ]
     held = (history, popular, factors.users)
-    return Sources(Facts(history, rfm, affinity, items, as_of), numbered, scorers, factors, popular, folder, held)
+    day = feature_date(as_of)
+    facts = Facts(history, rfm, affinity, items, as_of, open_items(tiles, day))
+    return Sources(facts, numbered, scorers, factors, popular, folder, held)
 
 
 def linear_scorers(weights: ItemWeights, parameters: Parameters) -> list[LinearScorer]:

@@ -79,6 +79,23 @@ def score_distributions(histograms: Mapping[str, Mapping[str, Sequence[int]]], e
     return figure
 
 
+def wanted_shares(panels: Mapping[str, Mapping[str, tuple[int, int]]]) -> Figure:
+    """Of candidates by what was known of them, the share that was wanted; a panel each, a bar a bin.
+
+    panels: by panel, by bin, how many candidates and how many of them were wanted.
+    """
+    figure = Figure(figsize=(9, 3.5), layout="constrained")
+    drawn = figure.subplots(1, len(panels), squeeze=False)[0]
+    for axes, (panel, bins) in zip(drawn, panels.items(), strict=True):
+        shares = [wanted / max(1, all_) for all_, wanted in bins.values()]
+        bars = axes.bar(list(bins), shares, color=COLOURS["all"])
+        axes.bar_label(bars, [f"{all_:,}" for all_, _ in bins.values()], fontsize=7)
+        axes.set_xlabel(panel)
+        axes.tick_params(axis="x", rotation=45)
+    drawn[0].set_ylabel("share that was wanted")
+    return figure
+
+
 def reliability_diagram(found: Mapping[str, Reliability]) -> Figure:
     """Observed share against mean foretold probability, a point a bin, and below how many pairs of each were wanted.
     found: by scope.

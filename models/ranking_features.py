@@ -14,6 +14,7 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from features.affinity import item_keys
+from features.due_again import PRIOR_GAPS, PRIOR_OWN_GAPS, drawn
 from models.interactions import strength
 
 ITEM = (
@@ -26,19 +27,19 @@ PAIRWISE = (
     "x_trips_since", "x_trip_rate", "x_trips90", "x_trips97",
 )  # fmt: skip
 PAIR = (*PAIRWISE, "x_share", "x_due_again", "x_since")
+# Of what is in the cart or was looked at and not bought; null where nothing is.
+INTENT = ("x_cart_idle", "x_looks", "x_look_idle", "u_cart")
 USER = ("u_items", "u_basket", "u_explores", "u_price", "u_recency", "u_frequency", "u_monetary", "u_r", "u_f", "u_m")
 BOTH = ("seen", "repurchase_score", "repurchase_rank", "b_price_gap", "b_category", "b_brand", "b_price_band")
 
 # Nine repeats of ten users say more than one of one: shares are drawn to the overall share by this many users.
 PRIOR_USERS = 10.0
-# The time between two wants is drawn to that of all items by this many gaps, and a person's own to the item's.
-PRIOR_GAPS, PRIOR_OWN_GAPS = 20.0, 3.0
 
 
 @dataclass(frozen=True)
 class Facts:
     """What is known before as_of. pairs: as `pairs` gives it. rfm, affinity: as features/ give them.
-    items: silver.items. as_of: the instant.
+    items: silver.items. as_of: the instant. open: as features.intent.open_items gives it; None: nothing is known.
     """
 
     pairs: DataFrame
@@ -46,12 +47,13 @@ class Facts:
     affinity: DataFrame
     items: DataFrame
     as_of: datetime
+    open: DataFrame | None = None
 
 
 def feature_names(scorers: tuple[str, ...]) -> tuple[str, ...]:
     """The features in order, given the scorers' names."""
     scored = tuple(f"{name}_{kind}" for name in scorers for kind in ("score", "rank"))
-    return (*scored, *BOTH, *PAIR, *ITEM, *USER)
+    return (*scored, *BOTH, *PAIR, *INTENT, *ITEM, *USER)
 
 
 def feature_date(as_of: datetime) -> date:
@@ -132,7 +134,7 @@ def item_features(pairs: DataFrame) -> DataFrame:
     )
     shares = {
         "i_repeat": (F.col("again") + PRIOR_USERS * F.col("prior")) / (F.col("users") + PRIOR_USERS),
-        "i_gap": (F.col("span") + PRIOR_GAPS * F.col("prior_gap")) / (F.col("gaps") + PRIOR_GAPS),
+        "i_gap": drawn(F.col("span"), F.col("gaps"), F.col("prior_gap"), PRIOR_GAPS),
         "i_trend7": _trend(7, 30),
         "i_trend30": _trend(30, 90),
     }
@@ -201,12 +203,12 @@ def ranking_features(candidates: DataFrame, own: DataFrame, facts: Facts, scorer
         )
         for dimension in ("category", "brand", "price_band")
     }
-    gaps, span = F.col("days") - 1 + PRIOR_OWN_GAPS, F.col("x_age") - F.col("x_idle")
-    full = joined.withColumns(
+    cycle = drawn(F.col("x_age") - F.col("x_idle"), F.col("days") - 1, F.col("i_gap"), PRIOR_OWN_GAPS)
+    full = _with_intent(joined, facts.open).withColumns(
         {
             "x_share": F.try_divide("days", "u_frequency"),
             # Due again: time since the last want, in cycles of this person and item.
-            "x_due_again": F.try_divide(F.col("x_idle") * gaps, span + PRIOR_OWN_GAPS * F.col("i_gap")),
+            "x_due_again": F.try_divide(F.col("x_idle"), cycle),
             "x_since": F.col("x_idle") - F.col("u_idle"),
             "b_price_gap": gap,
             **shares,
@@ -215,6 +217,18 @@ def ranking_features(candidates: DataFrame, own: DataFrame, facts: Facts, scorer
     return full.select(
         "user_id", "item_id", *(F.col(name).cast("float").alias(name) for name in feature_names(scorers))
     )
+
+
+def _with_intent(candidates: DataFrame, opened: DataFrame | None) -> DataFrame:
+    """The candidates with the INTENT features. x_cart_idle, x_look_idle: days since the item was put into the cart,
+    was looked at; x_looks: looks since it was last bought or refused; u_cart: items in the user's cart.
+    """
+    if opened is None:
+        return candidates.withColumns({name: F.lit(None) for name in INTENT})
+    named = {"cart_idle": "x_cart_idle", "looks": "x_looks", "look_idle": "x_look_idle"}
+    pairs = opened.select("user_id", "item_id", *(F.col(old).alias(new) for old, new in named.items()))
+    carts = opened.groupBy("user_id").agg(F.count("cart_idle").alias("u_cart"))
+    return candidates.join(pairs, ["user_id", "item_id"], "left").join(carts, "user_id", "left")
 
 
 def key_of(dimension: str) -> Column:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 from features.segments import GRID
@@ -17,13 +18,19 @@ from models.cold_start import ANSWER_STRANGERS, LADDER
 from models.groups import STAGES
 from models.hybrid import SOURCES, Parameters, Sources
 from models.metrics import ARRIVALS, KS, SCOPES, STRANGERS, TOLD, TOLD_NAMES
-from models.plots import metric_by_model, reliability_diagram, score_distributions, segment_map
+from models.plots import metric_by_model, reliability_diagram, score_distributions, segment_map, wanted_shares
 from models.popularity import DAYS
 from models.promotion import HYBRID
 from models.tracking import Child
 from models.training import DIVERSE, Judged
 
 BINS = 30
+# What is known of a candidate, its feature, and the upper bounds of the bins it is told in.
+KNOWN = {
+    "days in the cart": ("x_cart_idle", (1, 3, 7, 14, 30)),
+    "days since it was looked at": ("x_look_idle", (1, 3, 7, 14, 30)),
+    "cycles since it was wanted": ("x_due_again", (0.25, 0.5, 0.75, 1, 1.5, 2, 4)),
+}
 # The metrics of each group that a run has by name; the table has all.
 GROUP_METRICS = ("ndcg@", "hit_rate@")
 COLD_METRICS = ("ndcg@10", "recall@10", "hit_rate@10")
@@ -187,7 +194,29 @@ def figures(judged: Judged, sources: Sources) -> dict[str, Figure]:
         "ndcg_at_10_by_model": metric_by_model(judged.replicates, "ndcg@10"),
         "rfm_segments": segment_map(_segment_counts(sources), GRID),
         "score_distributions": score_distributions(histograms, edges),
+        "wanted_by_intent": wanted_shares(_wanted_by(judged)),
     }
+
+
+def _wanted_by(judged: Judged) -> dict[str, dict[str, tuple[int, int]]]:
+    """By each of KNOWN, the bins in their order with all candidates and those that were wanted. One action."""
+    told: dict[str, dict[str, tuple[int, int]]] = {}
+    names = {}
+    for known, (feature, bounds) in KNOWN.items():
+        bins: Column = F.when(F.col(feature).isNull(), "none")
+        for bound in bounds:
+            bins = bins.when(F.col(feature) <= bound, f"to {bound}")
+        names[known] = bins.otherwise(f"over {bounds[-1]}")
+        told[known] = {name: (0, 0) for name in ("none", *(f"to {bound}" for bound in bounds), f"over {bounds[-1]}")}
+    entries = F.array(*(F.struct(F.lit(known).alias("known"), bins.alias("bin")) for known, bins in names.items()))
+    counted = (
+        judged.scored.select(F.inline(entries), "label")
+        .groupBy("known", "bin")
+        .agg(F.count(F.lit(1)).alias("all"), F.count_if(F.col("label") > 0).alias("wanted"))
+    )
+    for row in counted.collect():
+        told[row.known][row.bin] = (row["all"], row.wanted)
+    return {known: {name: counts for name, counts in bins.items() if counts[0]} for known, bins in told.items()}
 
 
 def _segment_counts(sources: Sources) -> dict[tuple[int, int], int]:

@@ -16,6 +16,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from features.affinity import affinity, anchor_of, item_keys
+from features.due_again import bought, cycles, due_again
 from features.engagement import engagement
 from features.facts import facts, users
 from features.intent import open_items
@@ -24,8 +25,8 @@ from features.rfm import rfm
 from features.state import COLUMNS, changed, from_nothing
 from features.tiles import user_day, user_item_day
 from features.value import observed
-from lake.delta import user_bucket
-from lake.tables import EVENTS, ITEMS
+from lake.delta import conform, user_bucket
+from lake.tables import CYCLES, EVENTS, ITEMS
 
 AS_OF = date(2011, 9, 1)
 HALF_LIFE = 60.0
@@ -205,6 +206,40 @@ def test_carts_and_looks_are_what_pandas_computes(retail: Retail) -> None:
     actual = open_items(tiles, until).toPandas().set_index(keys).sort_index()[expected.columns].astype(float)
     assert len(actual) > 800 and actual["cart_idle"].notna().mean() > 0.2
     pd.testing.assert_frame_equal(actual, expected)
+
+
+def test_what_is_due_again_is_what_pandas_computes(retail: Retail) -> None:
+    past = retail.lines[~retail.lines["is_return"] & (retail.lines["event_date"] < AS_OF)]
+    past = past[past["event_date"] >= AS_OF - timedelta(days=365)].copy()
+    past["category"] = past["item_id"].str[0] + " > " + past["item_id"].str[:2]
+    parts = []
+    for dimension, name in (("item", "item_id"), ("category", "category")):
+        days = past[["user_id", name, "event_date"]].drop_duplicates().rename(columns={name: "key"})
+        told = days.groupby(["user_id", "key"])["event_date"].agg(["size", "min", "max"]).reset_index()
+        told["span"] = [(end - start).days for start, end in zip(told["min"], told["max"], strict=True)]
+        of_key = told.groupby("key").agg(span=("span", "sum"), rows=("size", "sum"), users=("size", "size"))
+        of_key["returning"] = (told["size"] > 1).groupby(told["key"]).sum()
+        gaps = of_key["rows"] - of_key["users"]
+        usual = (of_key["span"] + 20 * of_key["span"].sum() / gaps.sum()) / (gaps + 20)
+        known = (of_key["returning"] >= 5) & (of_key["returning"] >= 0.2 * of_key["users"])
+        told = told[(told["size"] > 1) | told["key"].map(known)]
+        told["cycle"] = (told["span"] + 3 * told["key"].map(usual)) / (told["size"] - 1 + 3)
+        parts.append(told.assign(dimension=dimension))
+    expected = pd.concat(parts)
+    expected["due"] = [
+        day + timedelta(days=int(np.floor(cycle + 0.5)))
+        for day, cycle in zip(expected["max"], expected["cycle"], strict=True)
+    ]
+    few = expected.groupby(["user_id", "dimension"])["key"].transform("size") <= 50
+    keys = ["user_id", "dimension", "key"]
+    found = bought(retail.item_days, only(item_keys(retail.items)), retail.items, AS_OF)
+    actual = due_again(found, conform(cycles(found, AS_OF), CYCLES), AS_OF).toPandas()
+    assert actual.groupby(["user_id", "dimension"]).size().max() == 50
+    both = actual.merge(expected[few], on=keys, suffixes=("", "_expected")).set_index(keys)
+    assert len(both) == few.sum() > 5_000 and len(both) < len(actual)
+    assert (both["days"] == both["size"]).all() and (both["last_bought"] == both["max"]).all()
+    np.testing.assert_allclose(both["cycle"], both["cycle_expected"], rtol=1e-9)
+    assert (both["due"] == both["due_expected"]).all()
 
 
 def test_what_the_value_models_look_at_is_what_pandas_counts(retail: Retail) -> None:

@@ -11,12 +11,26 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from features.affinity import leanings_at, standing
+from features.due_again import standing as due_standing
 from jobs import build_features
 from jobs.job import Context, Report
 from lake import delta
 from lake.errors import ContractError, SettingError
 from lake.settings import Settings
-from lake.tables import AFFINITY, CONSENTS, ENGAGEMENT, EVENTS, INTENT, ITEMS, RFM, USER_DAY, USER_ITEM_DAY, USER_STATE
+from lake.tables import (
+    AFFINITY,
+    CONSENTS,
+    CYCLES,
+    DUE_AGAIN,
+    ENGAGEMENT,
+    EVENTS,
+    INTENT,
+    ITEMS,
+    RFM,
+    USER_DAY,
+    USER_ITEM_DAY,
+    USER_STATE,
+)
 from lake.window import Window
 from tests.features.silver import at, events, items
 from tests.frames import assert_same_rows
@@ -146,6 +160,37 @@ def test_intent_is_of_the_days_before_the_night_and_goes_with_its_user(spark: Sp
     _decide(spark, home, "ben", datetime(2026, 3, 4, tzinfo=UTC), granted=False)
     _run(home, Window.day(date(2026, 3, 4)))
     assert (said("2026-03-05"), said("2026-03-04")) == ({}, {"anna": (1, None)})
+
+
+def test_what_is_due_again_is_told_of_whom_a_night_touched_and_goes_when_it_was_never_bought(
+    spark: SparkSession, home: Settings
+) -> None:
+    def standing_rows() -> dict[tuple[str, str], tuple[date, int, date]]:
+        rows = due_standing(delta.read(spark, home, DUE_AGAIN.name), date(2026, 3, 31)).filter("dimension = 'item'")
+        return {(row.user_id, row.key): (row.as_of, row.days, row.due) for row in rows.collect()}
+
+    def tea(user: str, day: str, order: str) -> dict[str, Any]:
+        return {"event_time": at(day), "user_id": user, "order_id": order}
+
+    again = [*HOME, tea("anna", "2026-03-03", "10"), tea("ben", "2026-03-01", "11")]
+    _seed(spark, home, again)
+    _run(home)
+    first = date(2026, 3, 4)
+    assert standing_rows() == {
+        ("anna", "tea"): (first, 2, date(2026, 3, 5)), ("ben", "tea"): (first, 2, date(2026, 3, 5)),
+    }  # fmt: skip
+    assert {row.as_of for row in delta.read(spark, home, CYCLES.name).collect()} == {first}
+    # ben comes back; the usual cycles are those of last night. Then one of anna's purchases turns out not to be hers.
+    _seed(spark, home, [*again, tea("ben", "2026-03-04", "12")])
+    night = Window.day(date(2026, 3, 4))
+    _run(home, night)
+    assert {key: row[:2] for key, row in standing_rows().items()} == {
+        ("anna", "tea"): (first, 2), ("ben", "tea"): (night.end, 3),
+    }  # fmt: skip
+    assert {row.as_of for row in delta.read(spark, home, CYCLES.name).collect()} == {first}
+    _seed(spark, home, [*HOME, tea("ben", "2026-03-01", "11"), tea("ben", "2026-03-04", "12")])
+    _run(home, Window.day(date(2026, 3, 5)))
+    assert set(standing_rows()) == {("ben", "tea")}
 
 
 def test_a_failed_gate_leaves_every_feature_untouched(spark: SparkSession, home: Settings) -> None:

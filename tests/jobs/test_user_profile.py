@@ -16,7 +16,20 @@ from jobs.user_profile import profile, show
 from lake import delta
 from lake.errors import AttuneError, ServingError
 from lake.settings import Settings
-from lake.tables import AFFINITY, CONSENTS, ENGAGEMENT, EVENTS, INTENT, REJECTED, RFM, TABLES, USERS, VALUE, Table
+from lake.tables import (
+    AFFINITY,
+    CONSENTS,
+    DUE_AGAIN,
+    ENGAGEMENT,
+    EVENTS,
+    INTENT,
+    REJECTED,
+    RFM,
+    TABLES,
+    USERS,
+    VALUE,
+    Table,
+)
 
 WHO = 'O\'Brien "Zoë" 用户'
 DAY = date(2026, 3, 1)
@@ -69,6 +82,11 @@ def home(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Itera
             {"purpose": "personalisation", "at": at(later), "granted": True},
         ],
         ENGAGEMENT: [{"as_of": DAY} | ENGAGED, {"as_of": later} | ENGAGED],
+        DUE_AGAIN: [
+            {"as_of": day, "dimension": "item", "key": key, "days": 3, "due": when}
+            for day, key, when in ((earlier, "old", DAY), (date(2026, 2, 9), "bread", date(2026, 2, 20)),
+                                   (date(2026, 2, 9), "tea", date(2026, 3, 4)), (later, "new", later))
+        ],
         INTENT: [{"as_of": DAY} | MEANT],
         RFM: [{"as_of": earlier} | RFM_ROW | {"segment": "Promising"}, {"as_of": DAY} | RFM_ROW],
         VALUE: [{"as_of": DAY} | WORTH],
@@ -118,7 +136,8 @@ def test_leanings_stand_and_fade_as_the_features_say(spark: SparkSession, home: 
 def test_rows_are_counted_in_every_table_with_a_user(home: Settings) -> None:
     counted = profile(home, WHO, DAY).rows
     assert counted == {"silver.events": 3, "silver.users": 1, "silver.consents": 4, "gold.rfm": 2, "gold.value": 1,
-                       "gold.affinity": 4, "silver.rejected": 1, "gold.engagement": 2, "gold.intent": 1}  # fmt: skip
+                       "gold.affinity": 4, "silver.rejected": 1, "gold.engagement": 2, "gold.intent": 1,
+                       "gold.due_again": 4}  # fmt: skip
     with pytest.raises(AttuneError, match="nothing is held about 'nobody'") as refused:
         profile(home, "nobody")
     assert all(table.name in str(refused.value) for table in TABLES.values() if "user_id" in table.names)
@@ -134,6 +153,7 @@ def test_the_words_say_what_is_held(home: Settings, capsys: pytest.CaptureFixtur
         '1 items left in the cart worth 12.50, for 3 days at most; these are kettle; 2 searches, for "tea", "茶"',
         "2 orders worth 20.00, the last on 2026-02-20; recency 4, frequency 3, money 2 of 5: Loyal",
         "still a customer with probability 0.75; 1.5 days with a purchase in 90", "tea 67% (1 events), pans 33%",
+        "tea on 2026-03-04 (bought on 3 days), bread on 2026-02-20 (bought on 3 days)\n",
         "no list of their own is published", "silver.rejected 1",
     ):  # fmt: skip
         assert words in told

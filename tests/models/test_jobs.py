@@ -107,7 +107,9 @@ def test_first_training_makes_a_champion_with_metrics_plots_versions_and_commit(
     plots = {item.path for item in client.list_artifacts(parent.info.run_id, "plots")}
     assert plots == {
         f"plots/{name}.png"
-        for name in ("ndcg_at_10_by_model", "rfm_segments", "score_distributions", "reliability")
+        for name in (
+            "ndcg_at_10_by_model", "rfm_segments", "score_distributions", "reliability", "wanted_by_intent",
+        )
     }  # fmt: skip
 
 

@@ -10,6 +10,8 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from features.due_again import PRIOR_GAPS, PRIOR_OWN_GAPS
+from features.intent import open_items
 from features.tiles import user_day, user_item_day
 from lake.tables import AFFINITY, RFM
 from models import hybrid
@@ -18,8 +20,6 @@ from models.hybrid import Parameters
 from models.interactions import positives
 from models.popularity import popularity
 from models.ranking_features import (
-    PRIOR_GAPS,
-    PRIOR_OWN_GAPS,
     Facts,
     feature_date,
     item_features,
@@ -28,6 +28,7 @@ from models.ranking_features import (
 )  # fmt: skip
 from models.repurchase import repurchase
 from models.training import Log, fit_before, tiles_before
+from tests.features.silver import user_item_days
 from tests.frames import assert_same_rows
 from tests.models.data import AS_OF, purchases, shop, shop_items, table_frame, tile_frame
 
@@ -88,6 +89,27 @@ def test_due_again_counts_in_the_persons_cycle_drawn_to_the_items(spark: SparkSe
     assert row.i_gap == pytest.approx(gap) and row.x_since == 10 and found["u", "b"].x_since == 0
     assert row.x_due_again == pytest.approx(15 / ((10 + PRIOR_OWN_GAPS * gap) / (1 + PRIOR_OWN_GAPS)))
     assert row.x_due_again > found["v0", "a"].x_due_again
+
+
+def test_what_is_in_the_cart_and_was_looked_at_is_known_of_a_candidate(spark: SparkSession) -> None:
+    wanted = pairs(tile_frame(spark, [("u", "a", 20, 1), ("v", "b", 9, 1)]), AS_OF)
+    days = {name: (AS_OF - timedelta(days=ago)).date() for name, ago in (("put", 3), ("seen", 2))}
+    tiles = user_item_days(
+        spark,
+        {"user_id": "u", "item_id": "b", "event_date": days["put"], "adds_to_cart": 1, "views": 1},
+        {"user_id": "u", "item_id": "b", "event_date": days["seen"], "views": 2},
+        {"user_id": "u", "item_id": "c", "event_date": days["put"], "adds_to_cart": 1},
+    )
+    facts = Facts(
+        wanted, table_frame(spark, RFM, []), table_frame(spark, AFFINITY, []), shop_items(spark), AS_OF,
+        open_items(tiles, AS_OF.date()),
+    )  # fmt: skip
+    own = repurchase(wanted, popularity(wanted))
+    asked = own.select("user_id", "item_id", F.lit(True).alias("seen"))
+    asked = asked.unionByName(asked.where("user_id = 'u'").withColumn("item_id", F.lit("b")))
+    found = {(row.user_id, row.item_id): row for row in ranking_features(asked, own, facts, ()).collect()}
+    told = {key: (row.x_cart_idle, row.x_looks, row.x_look_idle, row.u_cart) for key, row in found.items()}
+    assert told == {("u", "b"): (3, 3, 2, 2), ("u", "a"): (None, None, None, 2), ("v", "b"): (None,) * 4}
 
 
 def test_feature_date_covers_the_partial_day() -> None:
