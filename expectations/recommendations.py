@@ -12,7 +12,7 @@ from expectations.promises import Promise, at_least, unique
 from expectations.rules import Rule, between, in_set, is_true, present
 
 LONGEST_LIST = 200
-RUNGS = ("segment", "country", "global")
+RUNGS = ("segment", "stage", "country", "season", "global")
 
 
 def with_checks(frame: DataFrame) -> DataFrame:

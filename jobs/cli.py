@@ -162,6 +162,8 @@ def recommend(
     k: Annotated[int, typer.Option("-k", help="How many items.")] = 10,
     segment: Annotated[str | None, typer.Option(help="Segment of a user the snapshot does not know.")] = None,
     country: Annotated[str | None, typer.Option(help="Country of a user the snapshot does not know.")] = None,
+    stage: Annotated[str | None, typer.Option(help="Stage of a user the snapshot does not know.")] = None,
+    season: Annotated[bool, typer.Option(help="For strangers: what was wanted at this time a year ago.")] = False,
     home: Home = None,
     json: Json = False,
 ) -> None:
@@ -169,7 +171,8 @@ def recommend(
     from jobs.summary import show_answer
     from serving.reader import SnapshotReader
 
-    answer = SnapshotReader(str(settings_of(home).lake)).recommend(user, k, segment=segment, country=country)
+    reader = SnapshotReader(str(settings_of(home).lake))
+    answer = reader.recommend(user, k, segment=segment, country=country, stage=stage, season=season)
     if json:
         emit_json(answer.to_dict())
         return

@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 from expectations.gate import gate
 from features.affinity import leanings_at
 from features.consent import without_consent
+from features.engagement import engagement
 from jobs.factors import keep_factors, last_factors, scratch
 from jobs.job import Context, Report
 from jobs.parameters import parameters_of
@@ -62,7 +63,9 @@ def run(context: Context) -> Report:
             f"{RFM.name} and {USER_STATE.name} hold nothing as of {end}; first: attune run build_features "
             f"--start {context.window.start} --end {end}"
         )
-    rfm, affinity = _table(context, RFM.name).where(today), leanings_at(state_at(context, end), end)
+    state = state_at(context, end)
+    rfm, affinity = _table(context, RFM.name).where(today), leanings_at(state, end)
+    stages = engagement(state, end).select("user_id", "stage")
     items, profiles = _table(context, "silver.items"), _table(context, "silver.users")
     refusing = without_consent(tiles.select("user_id"), _table(context, "silver.consents"), missing).persist()
     consented = tiles.join(refusing, "user_id", "left_anti").persist()
@@ -72,7 +75,8 @@ def run(context: Context) -> Report:
     with step(f"fitting sources before {end}"):
         sources = hybrid.fit_sources(
             events, consented, rfm.join(refusing, "user_id", "left_anti"), affinity, items, context.window.as_of,
-            parameters, scratch(context, "publish_snapshots", "all"), start=last_factors(context, parameters.als.rank),
+            parameters, scratch(context, "publish_snapshots", "all"),
+            stages=stages.join(refusing, "user_id", "left_anti"), start=last_factors(context, parameters.als.rank),
             progress=say,
         )  # fmt: skip
         keep_factors(context, sources.factors)

@@ -532,8 +532,9 @@ RECOMMENDATIONS = Table(
         USER,
         BUCKET,
         column("segment", "string", "RFM segment: the next rung"),
-        column("country", "string", "country: the rung after that"),
+        column("country", "string", "country: the last rung of a person's own"),
         column("items", _LIST, "ranked list; propensity is 1 where nothing is random"),
+        column("stage", "string", "stage of the journey: the rung between segment and country"),
     ),
     retention="two snapshots",
 )
@@ -548,8 +549,8 @@ FALLBACKS = Table(
     erasure="none: holds no person",
     columns=(
         column("snapshot_id", "string", "the snapshot", stats=True),
-        column("rung", "string", "segment, country or global", stats=True),
-        column("cohort", "string", "the segment, the country code, or 'all'", stats=True),
+        column("rung", "string", "segment, stage, country, season or global", stats=True),
+        column("cohort", "string", "the segment, the stage, the country code, or 'all'", stats=True),
         column("items", _LIST, "ranked list"),
     ),
 )

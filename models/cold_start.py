@@ -27,7 +27,7 @@ from models.ranking_features import Facts
 
 # The list that serving gives whoever has none of their own, judged as one more model.
 LADDER = "ladder"
-RUNGS = ("segment", "country")
+RUNGS = ("segment", "stage", "country")
 # What has a list for a user without history.
 ANSWER_STRANGERS = (EXPECTED, LADDER)
 # The places of a fallback list that are read, so that LONGEST are left when what the user had is left out.
@@ -51,16 +51,18 @@ def ladder_lists(users: DataFrame, days: DataFrame, facts: Facts, fallbacks: Dat
     """The list serving would give each user who has none of their own: user_id, ladder_items, ladder_new_items (without
     what the user had), arrays of at most LONGEST item_ids, best first. Keys: user_id.
 
-    The rungs are those of serving.opened: the list of the user's segment, else of their country, else that of all; a
-    cohort without a list is passed over. users: DataFrame[user_id]. days: user-day tiles before facts.as_of;
+    The rungs are those of serving.opened: the list of the user's segment, else of their stage, their country, that of
+    all; a cohort without a list is passed over. users: DataFrame[user_id]. days: user-day tiles before facts.as_of;
     the latest country counts. fallbacks: as models.snapshot.fallback_lists gives them of the same facts, DEPTH long.
     """
     asked = users.select("user_id").distinct()
     own = days.where("country IS NOT NULL").join(asked, "user_id", "left_semi").groupBy("user_id")
     countries = own.agg(F.max(F.struct("event_date", "country"))["country"].alias("country"))
     had = facts.pairs.join(asked, "user_id", "left_semi").groupBy("user_id").agg(F.collect_set("item_id").alias("_had"))
+    stages = facts.stages if facts.stages is not None else asked.select("user_id", F.lit(None).alias("stage")).limit(0)
     found = (
         asked.join(facts.rfm.select("user_id", "segment"), "user_id", "left")
+        .join(stages, "user_id", "left")
         .join(countries, "user_id", "left")
         .join(had, "user_id", "left")
     )

@@ -25,7 +25,7 @@ from models.covisitation import CovisitationParameters, fit_covisitation
 from models.interactions import Confidence, confidences
 from models.linear import ItemWeights, LinearParameters, fit_item_weights
 from models.metrics import LONGEST
-from models.popularity import counts_of, popularity
+from models.popularity import counts_of, popularity, season
 from models.ranker import RankerParameters
 from models.ranking_features import Facts, feature_date, feature_names, pairs, ranking_features
 from models.repurchase import repurchase
@@ -99,11 +99,11 @@ class Sources:
 
 def fit_sources(
     events: DataFrame, tiles: DataFrame, rfm: DataFrame, affinity: DataFrame, items: DataFrame, as_of: datetime,
-    parameters: Parameters, folder: str, *, start: Factors | None = None,
+    parameters: Parameters, folder: str, *, stages: DataFrame | None = None, start: Factors | None = None,
     progress: Callable[[str], None] = lambda message: None,
 ) -> Sources:  # fmt: skip
     """Fit all sources on events and their user-item-day tiles before as_of. events: silver.events of people. rfm,
-    affinity: as of as_of. items: silver.items.
+    affinity, stages (as of Facts): as of as_of. items: silver.items.
 
     folder, start, progress: see fit_als; from a start, fewer epochs do. Frames are persisted and the folder is used
     until release(). Raises ModelError when the tiles hold no positive.
@@ -131,7 +131,7 @@ def fit_sources(
     ]
     held = (history, popular, factors.users)
     day = feature_date(as_of)
-    facts = Facts(history, rfm, affinity, items, as_of, open_items(tiles, day))
+    facts = Facts(history, rfm, affinity, items, as_of, open_items(tiles, day), stages, season(tiles, day))
     return Sources(facts, numbered, scorers, factors, popular, folder, held)
 
 

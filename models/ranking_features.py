@@ -39,7 +39,8 @@ PRIOR_USERS = 10.0
 @dataclass(frozen=True)
 class Facts:
     """What is known before as_of. pairs: as `pairs` gives it. rfm, affinity: as features/ give them.
-    items: silver.items. as_of: the instant. open: as features.intent.open_items gives it; None: nothing is known.
+    items: silver.items. as_of: the instant. open: as features.intent.open_items gives it. stages:
+    user_id, stage, as features.engagement has it. season: as models.popularity.season gives it. None: nothing is known.
     """
 
     pairs: DataFrame
@@ -48,6 +49,8 @@ class Facts:
     items: DataFrame
     as_of: datetime
     open: DataFrame | None = None
+    stages: DataFrame | None = None
+    season: DataFrame | None = None
 
 
 def feature_names(scorers: tuple[str, ...]) -> tuple[str, ...]:

@@ -44,14 +44,18 @@ def with_reasons(rows: DataFrame, facts: DataFrame, keys: DataFrame, items: Data
 
 
 def popular_reason(rung: Column) -> Column:
-    """Of a row of a fallback list: score is its users in the last 30 days within the cohort.
+    """Of a row of a fallback list: score is its users in the last 30 days within the cohort; of the rung season, a year
+    ago.
 
-    Segments have names for analysts, such as "At Risk"; people are not told theirs.
+    Segments and stages have names for analysts, such as "At Risk"; people are not told theirs.
     """
     whose = (
-        F.when(rung == "segment", " with customers like you").when(rung == "country", " in your country").otherwise("")
+        F.when(rung.isin("segment", "stage"), " with customers like you")
+        .when(rung == "country", " in your country")
+        .otherwise("")
     )
-    return F.when(F.col("score") > 0, F.concat(F.lit("Popular"), whose, F.lit(" in the last 30 days"))).otherwise(
+    season = F.when(rung == "season", "Popular at this time of the year")
+    return season.when(F.col("score") > 0, F.concat(F.lit("Popular"), whose, F.lit(" in the last 30 days"))).otherwise(
         F.concat(F.lit("Popular"), whose, F.lit(" before"))
     )
 

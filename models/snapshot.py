@@ -19,6 +19,8 @@ from models.reasons import popular_reason, source, with_reasons
 
 # A cohort of fewer people would show what one of them bought.
 LEAST_COHORT = 5
+# Stages of people who by definition did nothing lately.
+SILENT = ("at_risk", "lapsed")
 
 
 def personal_lists(
@@ -30,7 +32,7 @@ def personal_lists(
     length: int,
     parameters: Parameters,
 ) -> DataFrame:
-    """user_id, segment, country, items of every user who has a history and may get a personal list.
+    """user_id, segment, country, stage, items of every user who has a history and may get a personal list.
 
     tiles: user-item-day tiles before the day. profiles: silver.users. refusing: DataFrame[user_id] of those who
     do not consent.
@@ -50,21 +52,33 @@ def personal_lists(
     own = hybrid.explained(sources, ranked, nameable, parameters)
     reasoned = with_reasons(own, facts.pairs, keys, facts.items).withColumn("slot_kind", slot)
     known = facts.rfm.select("user_id", "segment", "country")
-    return as_lists(reasoned, ("user_id",), facts.items).join(known, "user_id", "left")
+    lists = as_lists(reasoned, ("user_id",), facts.items).join(known, "user_id", "left")
+    return lists if facts.stages is None else lists.join(facts.stages, "user_id", "left")
 
 
 def fallback_lists(facts: Facts, length: int) -> DataFrame:
-    """rung, cohort, items: popular items of each segment and country with LEAST_COHORT users, and of all."""
+    """rung, cohort, items: popular items of each segment, stage and country with LEAST_COHORT users, of the time of the
+    year where the log is older than a year, and of all. A stage has a list where its people wanted anything lately:
+    those who are at risk or have lapsed fall through to what their country wants now.
+    """
     rungs = F.array(
         *(F.struct(F.lit(rung).alias("rung"), F.col(rung).alias("cohort")) for rung in ("segment", "country"))
     )
     members = facts.rfm.select("user_id", F.inline(rungs)).where(F.col("cohort").isNotNull())
+    if facts.stages is not None:
+        lively = facts.stages.where(~F.col("stage").isin(*SILENT))
+        members = members.unionByName(
+            lively.select("user_id", F.lit("stage").alias("rung"), F.col("stage").alias("cohort"))
+        )
     large = (
         members.groupBy("rung", "cohort").agg(F.count(F.lit(1)).alias("users")).where(F.col("users") >= LEAST_COHORT)
     )
     cohorts = members.join(F.broadcast(large.drop("users")), ["rung", "cohort"])
     everyone = popularity(facts.pairs).select(F.lit("global").alias("rung"), F.lit("all").alias("cohort"), "*")
     counts = popularity_by(facts.pairs, cohorts).unionByName(everyone)
+    if facts.season is not None:
+        yearly = facts.season.where(F.col("score") >= LEAST_COHORT).withColumn("older", F.lit(0.0))
+        counts = counts.unionByName(yearly.select(F.lit("season").alias("rung"), F.lit("all").alias("cohort"), "*"))
     return _cohort_lists(counts, facts.items, facts.as_of.date(), length)
 
 

@@ -21,6 +21,9 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from features.affinity import affinity
+from features.engagement import engagement
+from features.facts import facts as facts_of
+from features.facts import users as users_of
 from features.rfm import rfm
 from features.tiles import user_day, user_item_day
 from lake.errors import ModelError
@@ -104,10 +107,11 @@ def fit_before(
     # Small, and read by the features, the groups, the ladder and a plot.
     standing = settled(rfm(days, day), folder, "rfm")
     leanings = settled(affinity(tiles, days, log.items, day), folder, "affinity")
-    events = before(log.events, instant)
+    journey = engagement(users_of(facts_of(days)), day).select("user_id", "stage")
     return hybrid.fit_sources(
-        events, tiles, standing, leanings, log.items, instant, parameters, folder, progress=progress
-    )
+        before(log.events, instant), tiles, standing, leanings, log.items, instant, parameters, folder,
+        stages=settled(journey, folder, "stages"), progress=progress,
+    )  # fmt: skip
 
 
 def tiles_before(log: Log, instant: datetime) -> tuple[DataFrame, DataFrame]:

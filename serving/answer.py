@@ -10,7 +10,10 @@ from typing import Any, Literal
 
 from lake.errors import ServingError
 
-Rung = Literal["personal", "segment", "country", "global"]
+Rung = Literal["personal", "segment", "stage", "country", "season", "global"]
+
+# Rungs that cohorts have a list for, from the most to the least specific.
+COHORTS = ("segment", "stage", "country", "season", "global")
 
 MAX_ID = 256
 # The longest list that the settings allow.

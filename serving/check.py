@@ -6,6 +6,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from lake.errors import PublishError
+from serving.answer import COHORTS
 from serving.opened import EVERYONE
 
 
@@ -17,7 +18,7 @@ def check_lists(lists: DataFrame, cohorts: DataFrame) -> None:
         F.count_if(_unservable("items")).alias("unservable"),
     ).first()
     key = F.struct("rung", "cohort")
-    known_rung = F.coalesce(F.col("rung").isin("segment", "country", "global"), F.lit(False))
+    known_rung = F.coalesce(F.col("rung").isin(*COHORTS), F.lit(False))
     everyone = (F.col("rung") == "global") & (F.col("cohort") == EVERYONE) & (F.size("items") > 0)
     others = cohorts.agg(
         F.count("*").alias("rows"),
@@ -30,7 +31,7 @@ def check_lists(lists: DataFrame, cohorts: DataFrame) -> None:
         if found["rows"] != found["keys"]:
             raise PublishError(
                 f"{name} holds {found['rows']} rows for {found['keys']} keys; allowed is one row a user_id, and one "
-                "a (rung, cohort) with rung segment, country or global, none of them null"
+                f"a (rung, cohort) with rung {', '.join(COHORTS)}, none of them null"
             )
         if found["unservable"]:
             raise PublishError(

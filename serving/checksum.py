@@ -6,6 +6,7 @@ serving.digests computes the same in Spark; a test holds the two together. The f
   whole number as its digits and ';'; a real number as xxhash64 (seed 42) of its eight bytes as a signed number
   and ';' (a bijection for eight bytes, so nothing is lost, and it needs no agreement on how to print reals; -0.0
   counts as 0.0); a missing value as '~'; a list as '[', its length, ';', its elements.
+- A column that earlier snapshots lack comes last and adds nothing where it is missing: these keep their checksum.
 - A row is the texts of its columns in the order of RECOMMENDATION or FALLBACK, an item those of ITEM. Left out:
   snapshot_id, which is made from the checksum, and user_bucket, which is made from user_id.
 - A row's digest is SHA-256 of its text, in hexadecimal. A group's digest is SHA-256 of its rows' digests, sorted
@@ -27,7 +28,7 @@ from serving.bucket import SEED
 RECOMMENDATIONS = "recommendations"
 FALLBACKS = "fallbacks"
 # Kind of each column, in the order in which it is written.
-RECOMMENDATION = {"user_id": "text", "segment": "text", "country": "text", "items": "items"}
+RECOMMENDATION = {"user_id": "text", "segment": "text", "country": "text", "items": "items", "stage": "added"}
 FALLBACK = {"rung": "text", "cohort": "text", "items": "items"}
 ITEM = {
     "rank": "whole", "item_id": "text", "title": "text", "score": "real", "source": "text", "reason": "text",
@@ -46,7 +47,7 @@ class Group(NamedTuple):
 
 def row_text(row: Mapping[str, Any], columns: Mapping[str, str]) -> str:
     """The canonical text of a row with the given columns and kinds."""
-    return "".join(_field(row[name], kind) for name, kind in columns.items())
+    return "".join(_field(row.get(name) if kind == "added" else row[name], kind) for name, kind in columns.items())
 
 
 def group_of(table: str, group: int, rows: Iterable[Mapping[str, Any]]) -> Group:
@@ -64,8 +65,8 @@ def checksum_of(groups: Iterable[Group]) -> str:
 
 def _field(value: Any, kind: str) -> str:
     if value is None:
-        return "~"
-    if kind == "text":
+        return "" if kind == "added" else "~"
+    if kind in ("text", "added"):
         return f"{len(value.encode())}:{value}"
     if kind == "whole":
         return f"{value};"

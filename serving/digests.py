@@ -15,7 +15,8 @@ def groups_of(table: str, frame: DataFrame) -> list[Group]:
     """
     columns = RECOMMENDATION if table == RECOMMENDATIONS else FALLBACK
     group = F.col("user_bucket") if table == RECOMMENDATIONS else F.lit(0)
-    text = F.concat(*(_field(F.col(name), kind) for name, kind in columns.items()))
+    held = {name: kind for name, kind in columns.items() if kind != "added" or name in frame.columns}
+    text = F.concat(*(_field(F.col(name), kind) for name, kind in held.items()))
     rows = frame.select(group.alias("group"), F.sha2(text, 256).alias("digest"))
     digests = F.array_join(F.sort_array(F.collect_list("digest")), "")
     found = rows.groupBy("group").agg(F.count("*").alias("rows"), F.sha2(digests, 256).alias("digest"))
@@ -28,7 +29,7 @@ def content_groups(recommendations: DataFrame, fallbacks: DataFrame) -> list[Gro
 
 
 def _field(value: Column, kind: str) -> Column:
-    if kind == "text":
+    if kind in ("text", "added"):
         written = F.concat(F.octet_length(value).cast("string"), F.lit(":"), value)
     elif kind == "whole":
         written = F.concat(value.cast("string"), F.lit(";"))
@@ -37,7 +38,7 @@ def _field(value: Column, kind: str) -> Column:
     else:
         texts = F.array_join(F.transform(value, _item), "")
         written = F.concat(F.lit("["), F.size(value).cast("string"), F.lit(";"), texts)
-    return F.when(value.isNull(), F.lit("~")).otherwise(written)
+    return F.when(value.isNull(), F.lit("" if kind == "added" else "~")).otherwise(written)
 
 
 def _item(item: Column) -> Column:

@@ -28,7 +28,7 @@ from serving.pointer import Snapshot
 
 CACHED_BUCKETS = 32
 LISTS_AT_ONCE = 4000
-# The one cohort of the global rung.
+# The one cohort of the rungs season and global.
 EVERYONE = "all"
 
 
@@ -57,9 +57,14 @@ class Opened:
         rows = self.fallbacks.to_pylist()
         self._cohorts = {(row["rung"], row["cohort"]): row["items"] for row in rows if row["items"]}
 
-    def answer(self, user_id: str, k: int, segment: str | None, country: str | None, now: datetime) -> Answer:
-        """The first of the user's rungs that has a list: personal, segment, country, global."""
-        rung, cohort, items = self._find(user_id, segment, country)
+    def answer(
+        self, user_id: str, k: int, segment: str | None, country: str | None, now: datetime, *,
+        stage: str | None = None, season: bool = False,
+    ) -> Answer:  # fmt: skip
+        """The first of the user's rungs that has a list: personal, segment, stage, country, season where it is asked
+        for, global.
+        """
+        rung, cohort, items = self._find(user_id, segment, stage, country, EVERYONE if season else None)
         chosen = sorted(items, key=lambda item: item["rank"])[:k]
         return Answer(
             user_id=user_id,
@@ -123,13 +128,14 @@ class Opened:
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """All personal lists, batch by batch."""
-        for batch in self._lists.to_batches(columns=list(RECOMMENDATIONS.names)):
+        there = set(self._lists.schema.names)
+        for batch in self._lists.to_batches(columns=[name for name in RECOMMENDATIONS.names if name in there]):
             if batch.num_rows:
                 self._check_owner(pa.Table.from_batches([batch]), RECOMMENDATIONS.name)
                 yield batch
 
     def _find(
-        self, user_id: str, segment: str | None, country: str | None
+        self, user_id: str, segment: str | None, stage: str | None, country: str | None, season: str | None
     ) -> tuple[Rung, str | None, list[dict[str, Any]]]:
         bucket = self.bucket(user_bucket(user_id))
         row = bucket.index.get(user_id)
@@ -138,8 +144,10 @@ class Opened:
             if own["items"]:
                 return "personal", None, own["items"]
             segment, country = own["segment"] or segment, own["country"] or country
+            # A snapshot of before the stages has none.
+            stage = own.get("stage") or stage
         ladder: tuple[tuple[Rung, str | None], ...] = (
-            ("segment", segment), ("country", country), ("global", EVERYONE),
+            ("segment", segment), ("stage", stage), ("country", country), ("season", season), ("global", EVERYONE),
         )  # fmt: skip
         for rung, cohort in ladder:
             if cohort is not None and (rung, cohort) in self._cohorts:

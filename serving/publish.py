@@ -52,9 +52,10 @@ def publish(
 ) -> str:
     """Make the lists the published snapshot; its id, '<as_of>-<12 hexadecimal digits>'.
 
-    recommendations: one row a user: user_id, segment, country, items. fallbacks: one row a cohort: rung (segment,
-    country, global), cohort, items; one row is the global one, cohort 'all'. items: as in lake.tables, ranks 1..n
-    in order. gate gets both tables as they were written and raises to stop the publish. run_id: unique to this run.
+    recommendations: one row a user: user_id, segment, country, items, and stage where it is known. fallbacks: one row a
+    cohort: rung (segment, stage, country, season, global), cohort, items; one row is the global one, cohort 'all'.
+    items: as in lake.tables, ranks 1..n in order. gate gets both tables as they were written and raises to stop the
+    publish. run_id: unique to this run.
 
     The same content published again changes nothing. After a rollback the snapshot is held, not published.
     Raises PublishError for lists that cannot be served, Superseded when the pointer is ahead, ContractError for
@@ -62,6 +63,8 @@ def publish(
     """
     root = str(settings.lake)
     start = read_log(root)
+    if "stage" not in recommendations.columns:
+        recommendations = recommendations.withColumn("stage", F.lit(None))
     lists = _prepared(recommendations.withColumn("user_bucket", delta.user_bucket()), RECOMMENDATIONS)
     cohorts = _prepared(fallbacks, FALLBACKS)
     # Ranked once: the id needs a pass over the content, and the write must not rank again.

@@ -62,16 +62,20 @@ class SnapshotReader:
         self._opened = Opened(self._root, pointer, self._cached_buckets)
         return True
 
-    def recommend(self, user_id: str, k: int = 10, *, segment: str | None = None, country: str | None = None) -> Answer:
-        """The k best items for a user: their own list, else their segment's, their country's, everyone's.
+    def recommend(
+        self, user_id: str, k: int = 10, *, segment: str | None = None, country: str | None = None,
+        stage: str | None = None, season: bool = False,
+    ) -> Answer:  # fmt: skip
+        """The k best items for a user: their own list, else that of their segment, stage or country, or everyone's.
 
-        segment, country: what the caller knows of a user who has no list; unknown ones are passed over.
+        segment, stage, country: what the caller knows of a user who has no list; unknown ones are passed over.
+        season: rather what was wanted at this time a year ago than what everyone wanted lately.
         A list may hold fewer than k items. Raises ServingError for a malformed id or k.
         """
         checked, wanted = check_user_id(user_id), check_k(k)
         # One reference for the whole answer: a refresh in another thread does not reach into it.
         opened = self._opened
-        return opened.answer(checked, wanted, segment, country, self._clock())
+        return opened.answer(checked, wanted, segment, country, self._clock(), stage=stage, season=season)
 
     def verify(self) -> None:
         """Read the whole snapshot and compare it with its checksum. Raises ServingError when it differs."""

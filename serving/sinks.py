@@ -1,7 +1,8 @@
 """Exporting the published snapshot to one file, for teams that load a key-value store.
 
-One row a key, personal lists and fallbacks alike: snapshot_id, rung, key (the user id or the cohort), segment and
-country (of a user, the next rungs), items. The file appears whole or not at all.
+One row a key, personal lists and fallbacks alike: snapshot_id, rung, key (the user id or the cohort), segment, country
+(of a user, rungs that follow), items, stage (of a user, between the two; null in a snapshot of before there were any).
+The file appears whole or not at all.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from serving.opened import Opened
 from serving.reader import SnapshotReader
 
 FORMATS = {".jsonl": "JSON lines", ".parquet": "Parquet"}
-COLUMNS = ("snapshot_id", "rung", "key", "segment", "country", "items")
+COLUMNS = ("snapshot_id", "rung", "key", "segment", "country", "items", "stage")
 
 
 def export(reader: SnapshotReader, destination: Path) -> int:
@@ -46,10 +47,11 @@ def _rows(opened: Opened) -> Iterator[pa.Table]:
     for batch in opened.batches():
         lists = pa.Table.from_batches([batch])
         rung = pa.array(["personal"] * lists.num_rows, pa.string())
-        yield _table(opened, rung, lists["user_id"], lists["segment"], lists["country"], lists["items"])
+        stage = lists["stage"] if "stage" in lists.column_names else pa.nulls(lists.num_rows, pa.string())
+        yield _table(opened, rung, lists["user_id"], lists["segment"], lists["country"], lists["items"], stage)
     cohorts = opened.fallbacks
     nothing = pa.nulls(cohorts.num_rows, pa.string())
-    yield _table(opened, cohorts["rung"], cohorts["cohort"], nothing, nothing, cohorts["items"])
+    yield _table(opened, cohorts["rung"], cohorts["cohort"], nothing, nothing, cohorts["items"], nothing)
 
 
 def _table(opened: Opened, *columns: pa.Array | pa.ChunkedArray) -> pa.Table:

@@ -51,9 +51,9 @@ def test_a_broken_contract_stops_names_table_rules_and_counts_and_leaks_nobody(
     spark: SparkSession, settings: Settings
 ) -> None:
     rows = [
-        ("s1", SECRET, 1, "Champions", "FR", [_entry(1)]),
-        ("s1", SECRET, 1, "Champions", "FR", [_entry(1, item_id=SECRET), _entry(2, item_id=SECRET)]),
-        ("s1", "ok", 999, "Champions", "FR", [_entry(1, score=float("nan"), propensity=0.0)]),
+        ("s1", SECRET, 1, "Champions", "FR", [_entry(1)], None),
+        ("s1", SECRET, 1, "Champions", "FR", [_entry(1, item_id=SECRET), _entry(2, item_id=SECRET)], None),
+        ("s1", "ok", 999, "Champions", "FR", [_entry(1, score=float("nan"), propensity=0.0)], None),
     ]
     frame = spark.createDataFrame(rows, RECOMMENDATIONS.schema).coalesce(1)
     with pytest.raises(ContractError) as caught:

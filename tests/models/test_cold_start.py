@@ -20,7 +20,7 @@ from models.cold_start import (
     wants_by_kind,
 )
 from models.interactions import positives
-from models.popularity import popularity
+from models.popularity import popularity, season
 from models.ranking_features import Facts, pairs
 from models.snapshot import LEAST_COHORT, fallback_lists
 from models.split import truth
@@ -69,6 +69,32 @@ def test_the_ladder_gives_the_list_of_the_segment_else_of_the_country_else_of_al
     }
     new = {user: row.ladder_new_items for user, row in found.items()}
     assert (new["a0"], new["lone"], new["rater"]) == ([], ["rum"], ["tea", "ale"])
+    published.unpersist()
+
+
+def test_stages_of_people_who_want_something_and_the_time_of_the_year_are_rungs(spark: SparkSession) -> None:
+    many = range(LEAST_COHORT)
+    tiles = tile_frame(
+        spark,
+        [(f"n{n}", "tea", 3, 1) for n in many] + [(f"l{n}", "rum", 200, 1) for n in many] + [("r", "ale", 40, 1)]
+        + [(f"l{n}", "fir", 350, 1) for n in many] + [("l0", "yew", 350, 1)] + [(f"l{n}", "egg", 366, 1) for n in many],
+    )  # fmt: skip
+    stage = {**{f"n{n}": "new" for n in many}, **{f"l{n}": "lapsed" for n in many}, "r": "returned"}
+    stages = spark.createDataFrame([*stage.items()], "user_id string, stage string")
+    history, rfm = pairs(tiles, AS_OF), spark.createDataFrame([], "user_id string, segment string, country string")
+    facts = Facts(history, rfm, history, item_frame(spark, []), AS_OF, None, stages, season(tiles, AS_OF.date()))
+    published = fallback_lists(facts, DEPTH).persist()
+    lists = {(row.rung, row.cohort): row["items"] for row in published.collect()}
+    # Who lapsed wants nothing lately; one who returned is no cohort; one person a year ago is no time of the year.
+    assert {key: [entry.item_id for entry in found] for key, found in lists.items() if key[0] != "global"} == {
+        ("stage", "new"): ["tea"], ("season", "all"): ["fir"],
+    }  # fmt: skip
+    assert lists["season", "all"][0].reason == "Popular at this time of the year"
+    assert lists["stage", "new"][0].reason == "Popular with customers like you in the last 30 days"
+    users = spark.createDataFrame([("n0",), ("l0",), ("nobody",)], "user_id string")
+    found = {row.user_id: row.ladder_items for row in ladder_lists(users, _days(spark, []), facts, published).collect()}
+    everyone = [entry.item_id for entry in lists["global", "all"]]
+    assert found == {"n0": ["tea"], "l0": everyone, "nobody": everyone}
     published.unpersist()
 
 

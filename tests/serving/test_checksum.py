@@ -18,19 +18,21 @@ from tests.serving.lists import RECOMMENDATION, items
 TEXT = st.none() | st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 REAL = st.none() | st.floats(allow_nan=False, allow_infinity=False)
 ITEM = st.tuples(st.integers(1, 200), TEXT, TEXT, REAL, TEXT, TEXT, TEXT, REAL)
-ROW = st.tuples(TEXT, TEXT, TEXT, st.none() | st.lists(ITEM, max_size=4))
+ROW = st.tuples(TEXT, TEXT, TEXT, st.none() | st.lists(ITEM, max_size=4), TEXT)
 
 
 def _as_dictionary(row: tuple[Any, ...]) -> dict[str, Any]:
-    user_id, segment, country, listed = row
+    user_id, segment, country, listed, *stage = row
     found = None if listed is None else [dict(zip(checksum.ITEM, item, strict=True)) for item in listed]
-    return {"user_id": user_id, "segment": segment, "country": country, "items": found}
+    return {"user_id": user_id, "segment": segment, "country": country, "items": found} | dict(
+        zip(["stage"], stage, strict=False)
+    )
 
 
 @settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck))
 @given(rows=st.lists(ROW.filter(lambda row: row[0] is not None), min_size=1, max_size=40))
 def test_spark_and_python_agree_on_any_rows(spark: SparkSession, rows: list[tuple[Any, ...]]) -> None:
-    frame = spark.createDataFrame(rows, RECOMMENDATION).withColumn("user_bucket", spark_bucket())
+    frame = spark.createDataFrame(rows, f"{RECOMMENDATION}, stage string").withColumn("user_bucket", spark_bucket())
     by_bucket: dict[int, list[dict[str, Any]]] = {}
     for row in rows:
         by_bucket.setdefault(user_bucket(row[0]), []).append(_as_dictionary(row))
@@ -48,6 +50,10 @@ def _checksum(*rows: tuple[Any, ...]) -> str:
 ONE = ("ada", "champions", "GB", items("x"))
 FIRST = items("x")[0]
 TWO = ("bob", None, "GB", items("y"))
+
+
+def test_a_stage_counts_and_without_one_the_checksum_is_that_of_before_there_were_any() -> None:
+    assert _checksum((*ONE, None)) == _checksum(ONE) != _checksum((*ONE, "new"))
 
 
 def test_the_order_of_rows_does_not_matter() -> None:

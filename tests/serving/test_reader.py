@@ -6,16 +6,23 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pyspark.sql import SparkSession
 
+from lake import log
 from lake.errors import ServingError
 from lake.settings import Settings
+from lake.tables import FALLBACKS, RECOMMENDATIONS
+from serving.opened import Opened
+from serving.publish import publish
 from serving.reader import SnapshotReader
 from tests.serving.conftest import Published
-from tests.serving.lists import DAY, USERS
+from tests.serving.lists import DAY, FALLBACK, RECOMMENDATION, USERS, items
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -54,6 +61,39 @@ def test_the_ladder_goes_from_segment_to_country_to_everyone(reader: SnapshotRea
     assert [(answer.rung, answer.cohort) for answer in asked] == [
         ("segment", "loyal"), ("country", "FR"), ("global", "all"),
     ]  # fmt: skip
+
+
+def test_stage_and_season_are_rungs_and_a_snapshot_of_before_them_is_read_as_it_was_published(
+    spark: SparkSession, settings: Settings, published_once: Published
+) -> None:
+    lists = spark.createDataFrame(
+        [("ada", "champions", "GB", items("ada"), "new"), ("listless", None, "FR", [], "new"),
+         ("gone", None, "FR", [], "lapsed")], f"{RECOMMENDATION}, stage string",
+    )  # fmt: skip
+    rungs = (("stage", "new"), ("country", "FR"), ("season", "all"), ("global", "all"))
+    cohorts = spark.createDataFrame([(*rung, items(rung[0])) for rung in rungs], FALLBACK)
+    publish(spark, settings, lists, cohorts, as_of=DAY, model_version="hybrid/1", run_id="stages")
+    reader = SnapshotReader(settings.lake)
+    reader.verify()
+    asked: dict[str, dict[str, Any]] = {
+        "listless": {}, "gone": {}, "nobody": {"season": True}, "no one": {"stage": "new", "country": "FR"},
+    }  # fmt: skip
+    told = {user: reader.recommend(user, 1, **known).rung for user, known in asked.items()}
+    assert told == {"listless": "stage", "gone": "country", "nobody": "season", "no one": "stage"}
+    assert reader.recommend("nobody").rung == "global"
+    # As it lay there before the contract had the column.
+    before = SnapshotReader(published_once.settings.lake).snapshot
+    for table, version in (
+        (RECOMMENDATIONS, before.recommendations_version), (FALLBACKS, before.fallbacks_version),
+    ):  # fmt: skip
+        path = log.address(published_once.settings, table.name)
+        frame = spark.read.format("delta").option("versionAsOf", version).load(path).drop("stage")
+        frame.write.format("delta").save(str(settings.lake / "before" / table.name.replace(".", "/")))
+    older = Opened(str(settings.lake / "before"), replace(before, recommendations_version=0, fallbacks_version=0))
+    older.verify()
+    assert sum(batch.num_rows for batch in older.batches()) == before.users
+    assert older.answer("ada", 1, None, None, datetime.now(UTC)).rung == "personal"
+    assert older.answer("listless", 1, None, None, datetime.now(UTC), stage="new").cohort == "loyal"
 
 
 def test_a_user_with_an_empty_list_gets_that_of_their_segment(reader: SnapshotReader) -> None:
