@@ -20,7 +20,9 @@ from pyspark.sql import DataFrame, SparkSession
 from benchmarks.console import Figures, timed
 from benchmarks.nights import NIGHT, catalogue_rows, events_of, rows_of, whole
 from benchmarks.peers import by_duckdb, by_polars
-from features.affinity import affinity
+from features.affinity import anchor_of, item_keys, leanings, leanings_at
+from features.item_history import only
+from features.lift import of_users
 from features.rfm import rfm
 from features.tiles import user_day, user_item_day
 from lake.console import say
@@ -46,7 +48,12 @@ def ours(spark: SparkSession, folder: Path, out: Path) -> tuple[int, int]:
     events, items = (spark.read.parquet(str(folder / name)) for name in ("events", "items"))
     days = user_day(events)
     rfm(days, AS_OF).write.mode("overwrite").parquet(str(out / "rfm"))
-    affinity(user_item_day(events), days, items, AS_OF).write.mode("overwrite").parquet(str(out / "affinity"))
+    # What a night keeps as its state: a lift compares with everybody, so all must be there before the first is told.
+    keys = only(item_keys(items))
+    found = leanings(user_item_day(events), days, keys, anchor_of(AS_OF))
+    found.write.mode("overwrite").parquet(str(out / "leanings"))
+    users = spark.read.parquet(str(out / "leanings"))
+    leanings_at(users, AS_OF, of_users(users)).write.mode("overwrite").parquet(str(out / "affinity"))
     return spark.read.parquet(str(out / "rfm")).count(), spark.read.parquet(str(out / "affinity")).count()
 
 

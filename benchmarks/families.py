@@ -24,6 +24,7 @@ from models.bootstrap import Replicates, replicate
 from models.hybrid import FEATURES, SCORERS, Parameters
 from models.metrics import SCOPES
 from models.ranker import score
+from models.ranking_features import LIFTS, RECENT, SHARES
 from models.split import time_split
 from models.training import learn, settled
 from models.tuning import Class, rankers_class
@@ -37,7 +38,9 @@ FAMILIES = {
     "cycle": ("x_due", "x_due_again", "x_since", "i_gap"),
     "trends": ("i_users7", "i_users14", "i_users30", "i_users90", "i_trend7", "i_trend30", "i_first30"),
     "price": ("i_price", "u_price", "b_price_gap"),
-    "affinity": ("b_category", "b_brand", "b_price_band"),
+    "affinity": (*SHARES, *LIFTS, *RECENT),
+    "lift": LIFTS,
+    "lately": RECENT,
     "intent": ("x_cart_idle", "x_looks", "x_look_idle", "u_cart"),
     "rfm": ("u_recency", "u_frequency", "u_monetary", "u_r", "u_f", "u_m"),
 }

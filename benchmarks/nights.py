@@ -22,6 +22,8 @@ from pyspark.sql import functions as F
 from benchmarks.console import Figures, timed
 from benchmarks.peers import by_duckdb
 from features.affinity import WEIGHTS, leanings_at
+from features.lift import of_users
+from features.rfm_windows import windowed
 from features.tiles import COUNTED
 from jobs import build_features
 from jobs.job import CLEANED_FROM, Context
@@ -35,6 +37,7 @@ from lake.tables import (
     EVENTS,
     ITEMS,
     RFM,
+    RFM_WINDOWS,
     RUNS,
     USER_DAY,
     USER_ITEM_DAY,
@@ -184,7 +187,9 @@ def fingerprint(spark: SparkSession, settings: Settings, number: int) -> tuple[i
         table: delta.read(spark, settings, table.name).filter(F.col("as_of") == F.lit(as_of))
         for table in (RFM, VALUE, ENGAGEMENT)
     }
-    frames[AFFINITY] = leanings_at(delta.read(spark, settings, USER_STATE.name), as_of)
+    state = delta.read(spark, settings, USER_STATE.name)
+    frames[AFFINITY] = leanings_at(state, as_of, of_users(state))
+    frames[RFM_WINDOWS] = windowed(state, as_of, settings.rfm_windows_days)
     for table, frame in frames.items():
         hashes = F.sum(F.xxhash64(*table.names).cast("decimal(38,0)"))
         count, total = frame.agg(F.count(F.lit(1)), hashes).collect()[0]

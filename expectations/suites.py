@@ -47,6 +47,7 @@ SUITES: dict[str, Suite] = {
     for suite in (
         Suite("silver.events", events.SUITE),
         Suite("gold.rfm", rfm.SUITE),
+        Suite("gold.rfm_windows", rfm.WINDOWS_SUITE),
         Suite("gold.engagement", engagement.SUITE),
         Suite("gold.intent", intent.SUITE, intent.with_checks),
         Suite("gold.affinity", affinity.SUITE),

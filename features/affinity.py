@@ -1,4 +1,5 @@
-"""What each user leans to: decayed scores by category, brand, price band, daypart, weekday, device and place.
+"""What each user leans to: decayed scores by category (every level of the path), brand, price band, daypart, weekday,
+device and place.
 
 score = sum over events of weight(type) x 2^(-age in days / half-life), from day tiles, so age counts whole days.
 Exponential decay by half-life: Ding & Li, "Time weight collaborative filtering", CIKM 2005.
@@ -6,6 +7,11 @@ Exponential decay by half-life: Ding & Li, "Time weight collaborative filtering"
 Scores are kept as of an anchor, a date that is the same for years, and brought to the wanted date when they are read.
 So nobody's score has to be touched for growing older, and a sum of whole units can be added to and taken from
 exactly (forward decay: Cormode, Shkapenyuk, Srivastava & Xu, ICDE 2009).
+
+The recent score, of what users do with items, has a half-life of RECENT_HALF_LIFE_DAYS. Its anchors are the starts of
+periods of 12 half-lives, too short to make all scores anew at each. So it is kept as two sums, of the user's last
+period with an event and of the one before, each as of its own start; what happened earlier has faded below 2^-12 and
+counts as nothing. When a user comes back in a later period the sums move down, whole numbers as they are.
 """
 
 from __future__ import annotations
@@ -16,11 +22,12 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from features.item_history import EPOCH, only
-from features.leanings import OF_ITEMS, best, summed
+from features.leanings import CATEGORY_LEVELS, LEVELS, OF_DAYS, OF_ITEMS, PATH, SEPARATOR, best, summed
+from features.lift import lifted, of_rows
 from features.quintiles import boundaries, score
 from features.tiles import sign_of, signed
 
-DIMENSIONS = (*OF_ITEMS, "daypart", "weekday", "device", "place")
+DIMENSIONS = (*LEVELS, "brand", "price_band", *OF_DAYS)
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 # What an event says about liking, against a view. An impression says nothing: the user did not ask for it.
@@ -30,18 +37,19 @@ WEIGHTS = {
 }  # fmt: skip
 
 PRICE_BANDS = ("lowest", "low", "middle", "high", "highest")
-CATEGORY_LEVELS = 2
 UNKNOWN_DEVICE = "unknown"
 
 # A person's brands have a long tail of single purchases; what ranks below 50 has no say in a list of 20.
 KEYS_KEPT = 50
 
 HALF_LIFE_DAYS = 90.0
+RECENT_HALF_LIFE_DAYS = 14
 
 # Kept scores are whole multiples of 2^-26 as of the anchor: exact in any order. Within a period the weight of an
 # event grows to 2^12, so a long has room for weights of 2^25 a user and key.
 KEPT_BITS = 26
 PERIOD_HALF_LIVES = 12
+RECENT_PERIOD_DAYS = PERIOD_HALF_LIVES * RECENT_HALF_LIFE_DAYS
 
 # What is smaller than half of it, as of the date of reading, is no affinity.
 UNIT = 2.0**32
@@ -60,10 +68,9 @@ def affinity(
     """
     day = as_of.date() if isinstance(as_of, datetime) else as_of
     before, anchor = F.col("event_date") < F.lit(day), anchor_of(day, half_life_days)
-    found = leanings(
-        user_item_day.filter(before), user_day.filter(before), only(item_keys(items)), anchor, half_life_days
-    )
-    return leanings_at(found, day, half_life_days)
+    tiles, keys = user_item_day.filter(before), only(item_keys(items))
+    found = leanings(tiles, user_day.filter(before), keys, anchor, half_life_days)
+    return leanings_at(found, day, population(tiles, keys, anchor, half_life_days), half_life_days)
 
 
 def anchor_of(as_of: date, half_life_days: float = HALF_LIFE_DAYS) -> date:
@@ -79,26 +86,41 @@ def leanings(
     anchor: date,
     half_life_days: float = HALF_LIFE_DAYS,
 ) -> DataFrame:
-    """[user_id, user_bucket, leanings]: what the tiles add to each key of a user, as of the anchor, in their order.
+    """[user_id, user_bucket, period, leanings]: what the tiles add to each key of a user, as of the anchor, in their
+    order.
 
-    units: score in whole multiples of 2^-KEPT_BITS. evidence: events with a weight, undecayed. keys: as
-    features/item_history.py keeps them. A column `sign` of the tiles, -1 for one that is taken back, is counted in.
+    units: score in whole multiples of 2^-KEPT_BITS. evidence: events with a weight, undecayed. recent, before: units
+    of the recent score, of the period (period_of the user's last event) and of the one before, as of the start of
+    either. keys: as features/item_history.py keeps them. A column `sign` of the tiles, -1 for one that is taken back,
+    is counted in.
     """
-    grown = F.pow(F.lit(2.0), F.date_diff("event_date", F.lit(anchor)) / F.lit(float(half_life_days)))
-    kept = grown * 2.0**KEPT_BITS
+    kept = _kept(anchor, half_life_days)
     return summed(_by_item(user_item_day, keys, kept).unionByName(_by_day(user_day, kept), allowMissingColumns=True))
 
 
-def leanings_at(users: DataFrame, as_of: date, half_life_days: float = HALF_LIFE_DAYS) -> DataFrame:
+def population(
+    user_item_day: DataFrame, keys: DataFrame, anchor: date, half_life_days: float = HALF_LIFE_DAYS
+) -> DataFrame:
+    """features.lift.shares as of the anchor, from tiles: what features.lift.of_users finds in their leanings."""
+    return of_rows(_by_item(user_item_day, keys, _kept(anchor, half_life_days)))
+
+
+def leanings_at(
+    users: DataFrame, as_of: date, population: DataFrame, half_life_days: float = HALF_LIFE_DAYS
+) -> DataFrame:
     """gold.affinity as of a date, a user x dimension x key with a positive score.
 
-    users: [user_id, user_bucket, leanings], kept as of the anchor of as_of. share: of the user's positive scores in
+    users: [user_id, user_bucket, period, leanings], kept as of the anchor of as_of. population: features.lift.shares of
+    everybody as of it. share: of the user's positive scores in
     the dimension. A user's KEYS_KEPT best keys of a dimension are kept. Row by row: users need not be shuffled.
     """
     faded = fading((as_of - anchor_of(as_of, half_life_days)).days, half_life_days)
-    rows = best(users, KEYS_KEPT, F.lit(faded), UNIT)
-    columns = ("user_id", "user_bucket", "dimension", "key", "score", "share", "evidence")
-    return rows.select(*columns[:2], F.lit(as_of).alias("as_of"), *columns[2:])
+    rows = best(users, KEYS_KEPT, (F.lit(faded), *recent_fading(F.lit(as_of))), UNIT)
+    known = lifted(rows, population).withColumn("as_of", F.lit(as_of))
+    return known.select(
+        "user_id", "user_bucket", "as_of", "dimension", "key", "score", "share", "lift", "recent_score",
+        "recent_share", "evidence",
+    )  # fmt: skip
 
 
 def fading(age: int, half_life_days: float = HALF_LIFE_DAYS) -> float:
@@ -106,19 +128,37 @@ def fading(age: int, half_life_days: float = HALF_LIFE_DAYS) -> float:
     return float(UNIT * 2.0 ** (-age / half_life_days - KEPT_BITS))
 
 
+def recent_fading(as_of: Column) -> tuple[Column, Column]:
+    """The same of units of the recent score, by the column period: of its own, and of the one before it."""
+    age = F.date_diff(as_of, F.lit(EPOCH)) - F.col("period") * RECENT_PERIOD_DAYS
+    faded = F.pow(F.lit(2.0), -age / RECENT_HALF_LIFE_DAYS) * float(UNIT * 2.0**-KEPT_BITS)
+    return faded, faded * 2.0**-PERIOD_HALF_LIVES
+
+
+def period_of(day: Column) -> Column:
+    """int: the period of RECENT_PERIOD_DAYS, since 1970, that a day lies in."""
+    return F.floor(F.date_diff(day, F.lit(EPOCH)) / RECENT_PERIOD_DAYS).cast("int")
+
+
 def standing(rows: DataFrame, as_of: date, half_life_days: float = HALF_LIFE_DAYS) -> DataFrame:
     """What holds as of a date by the rows of gold.affinity, which hold until the user's next: the newest of each user
-    by then, faded. Shares stay, as all of a user's scores fade alike.
+    by then, faded. Shares and lifts stay, as all of a user's scores fade alike.
     """
     known = rows.filter(F.col("as_of") <= F.lit(as_of))
     newest = known.groupBy("user_id").agg(F.max("as_of").alias("as_of"))
-    faded = F.col("score") * F.pow(F.lit(0.5), F.date_diff(F.lit(as_of), "as_of") / F.lit(float(half_life_days)))
-    kept = known.join(newest, ["user_id", "as_of"], "left_semi").withColumn("score", faded)
+
+    def faded(score: str, half_life: float) -> Column:
+        return F.col(score) * F.pow(F.lit(0.5), F.date_diff(F.lit(as_of), "as_of") / F.lit(float(half_life)))
+
+    kept = known.join(newest, ["user_id", "as_of"], "left_semi").withColumns(
+        {"score": faded("score", half_life_days), "recent_score": faded("recent_score", RECENT_HALF_LIFE_DAYS)}
+    )
     return kept.withColumn("as_of", F.lit(as_of)).select(*rows.columns)
 
 
 def item_keys(items: DataFrame) -> DataFrame:
-    """[item_id, keys: array<struct<dimension, key>>]: category (the top levels, 'A > B'), brand and price band.
+    """[item_id, keys: array<struct<dimension, key>>]: path (its levels, 'A > B > C'), category (the top two of them),
+    brand and price band. Levels without a name are none, and a name has no '>' in it.
 
     Price bands are quintiles of the prices of all items that have one.
     """
@@ -126,9 +166,14 @@ def item_keys(items: DataFrame) -> DataFrame:
     priced = (F.col("price") > 0) & (F.col("price") < float("inf"))
     bounds = items.filter(priced).agg(boundaries("price").alias("_bounds"))
     band = F.element_at(F.array(*(F.lit(name) for name in PRICE_BANDS)), score("price", "_bounds"))
-    path = F.array_join(F.slice("category", 1, CATEGORY_LEVELS), " > ")
+    named = F.filter(F.transform("category", lambda name: F.trim(F.translate(name, ">", "/"))), lambda name: name != "")
+
+    def path(levels: int) -> Column:
+        return F.when(F.size(named) > 0, F.array_join(F.slice(named, 1, levels), SEPARATOR))
+
     keys = F.array(
-        _key("category", F.when(path != "", path)),
+        _key(PATH, path(len(LEVELS))),
+        _key("category", path(CATEGORY_LEVELS)),
         _key("brand", F.when(F.col("brand") != "", F.col("brand"))),
         _key("price_band", F.when(priced, band)),
     )
@@ -136,17 +181,27 @@ def item_keys(items: DataFrame) -> DataFrame:
     return items.crossJoin(F.broadcast(bounds)).select("item_id", known.alias("keys"))
 
 
+def _kept(anchor: date, half_life_days: float) -> Column:
+    """What a weight of 1 on event_date counts, in units as of the anchor; not yet whole."""
+    grown = F.pow(F.lit(2.0), F.date_diff("event_date", F.lit(anchor)) / F.lit(float(half_life_days)))
+    return grown * 2.0**KEPT_BITS
+
+
 def _by_item(tiles: DataFrame, keys: DataFrame, kept: Column) -> DataFrame:
     """Rows of features.leanings.summed from what users did with items; those with no weight are left out."""
     weight = sum((F.col(name) * weight for name, weight in WEIGHTS.items()), F.lit(0))
     events = sum((F.col(name) for name in WEIGHTS), F.lit(0))
+    since = F.date_diff("event_date", F.lit(EPOCH)) - period_of(F.col("event_date")) * RECENT_PERIOD_DAYS
+    kept_recent = F.pow(F.lit(2.0), since / RECENT_HALF_LIFE_DAYS) * 2.0**KEPT_BITS
     weighed = tiles.select(
         "user_id", "user_bucket", "item_id", "event_date", events.alias("evidence"),
-        F.rint(weight * kept).cast("long").alias("units"), sign_of(tiles),
+        F.rint(weight * kept).cast("long").alias("units"),
+        F.rint(weight * kept_recent).cast("long").alias("recent"),
+        period_of(F.col("event_date")).alias("period"), sign_of(tiles),
     ).filter(F.col("evidence") > 0)  # fmt: skip
     held = (F.col("event_date") >= F.col("valid_from")) & (F.col("event_date") < F.col("valid_until"))
     known = weighed.withColumnRenamed("item_id", "_item").join(keys, (F.col("_item") == F.col("item_id")) & held)
-    return known.select("user_id", "user_bucket", *OF_ITEMS, *signed("units", "evidence"))
+    return known.select("user_id", "user_bucket", *OF_ITEMS, "period", *signed("units", "evidence", "recent"))
 
 
 def _by_day(tiles: DataFrame, kept: Column) -> DataFrame:
@@ -158,7 +213,8 @@ def _by_day(tiles: DataFrame, kept: Column) -> DataFrame:
 
     def counted(dimension: str, *key_and_count: Column) -> DataFrame:
         kind = F.lit(dimension).alias("dimension")
-        return tiles.select("user_id", "user_bucket", kind, *key_and_count, kept.alias("_kept"), sign_of(tiles))
+        period = period_of(F.col("event_date")).alias("period")
+        return tiles.select("user_id", "user_bucket", kind, *key_and_count, kept.alias("_kept"), period, sign_of(tiles))
 
     events = F.col("events").cast("double").alias("_count")
     entries = (
@@ -171,9 +227,13 @@ def _by_day(tiles: DataFrame, kept: Column) -> DataFrame:
         entries.filter((F.col("key") != UNKNOWN_DEVICE) & (F.col("_count") > 0))
         .withColumn("units", F.rint(F.col("_count") * F.col("_kept")).cast("long"))
         .withColumn("evidence", F.col("_count").cast("long"))
-        .select("user_id", "user_bucket", "dimension", "key", *signed("units", "evidence"))
+        .select("user_id", "user_bucket", "dimension", "key", "period", *signed("units", "evidence"))
         .groupBy("user_id", "dimension", "key")
-        .agg(F.max("user_bucket").alias("user_bucket"), *(F.sum(name).alias(name) for name in ("units", "evidence")))
+        .agg(
+            *(F.max(name).alias(name) for name in ("user_bucket", "period")),
+            *(F.sum(name).alias(name) for name in ("units", "evidence")),
+        )
+        .withColumn("recent", F.lit(0).cast("long"))
     )
 
 

@@ -1,4 +1,6 @@
-"""What is known of a user from their days: sums, the first and the last day of something, the days of the last year."""
+"""What is known of a user from their days: sums, the first and the last day of something, the last year's days and
+what was bought on them.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +20,9 @@ ENDS = tuple(f"{end}_{name}" for name in RANGES for end in ("first", "last"))
 
 # How many days the calendar of a user goes back from their own last active day, that day included.
 CALENDAR_DAYS = 365
+
+# What was bought on a day: orders that began on it, and money less matched returns.
+BOUGHT = "array<struct<day: date, orders: bigint, net_micros: bigint>>"
 
 
 def facts(user_day: DataFrame) -> DataFrame:
@@ -39,7 +44,7 @@ def facts(user_day: DataFrame) -> DataFrame:
 
 def users(facts: DataFrame) -> DataFrame:
     """One row a user, from facts: [user_id, user_bucket, *SUMS, *ENDS (null when nothing was bought), country and
-    country_day: of the latest day that has one, calendar].
+    country_day: of the latest day that has one, calendar, bought].
     """
     located = F.when(F.col("country").isNotNull(), F.struct("event_date", "country"))
     return (
@@ -50,11 +55,13 @@ def users(facts: DataFrame) -> DataFrame:
             *ends(),
             F.max(located).alias("_located"),
             F.collect_list("event_date").alias("_days"),
+            all_bought().alias("_bought"),
         )
         .select(
             "user_id", "user_bucket", *SUMS, *ENDS, F.col("_located.country").alias("country"),
             F.col("_located.event_date").alias("country_day"),
             calendar(F.col("_days"), F.col("last_active")).alias("calendar"),
+            latest_bought(F.col("_bought"), F.col("last_active")).alias("bought"),
         )
     )  # fmt: skip
 
@@ -77,6 +84,17 @@ def ends(*, gone: bool = False) -> list[Column]:
 def calendar(days: Column, last: Column) -> Column:
     """array<date>, in order: the days among the CALENDAR_DAYS up to the last. days: each once."""
     return F.sort_array(F.filter(days, lambda day: day > F.date_sub(last, CALENDAR_DAYS)))
+
+
+def all_bought() -> Column:
+    """Aggregate, of facts: BOUGHT, in any order; without days of nothing."""
+    something = (F.col("orders") != 0) | (F.col("net_micros") != 0)
+    return F.collect_list(F.when(something, F.struct(F.col("event_date").alias("day"), "orders", "net_micros")))
+
+
+def latest_bought(bought: Column, last: Column) -> Column:
+    """BOUGHT, in order: of the days of the calendar. bought: each day once."""
+    return F.sort_array(F.filter(bought, lambda entry: entry["day"] > F.date_sub(last, CALENDAR_DAYS)))
 
 
 def _micros(column: str) -> Column:

@@ -11,7 +11,7 @@ from datetime import date
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
-from features.leanings import OF_ITEMS
+from features.leanings import OF_ITEMS, PATH
 
 EPOCH, NEVER = date(1970, 1, 1), date(9999, 12, 31)
 
@@ -29,8 +29,8 @@ def changes(history: DataFrame, keys: DataFrame, since: date) -> DataFrame:
 
 
 def versions(history: DataFrame) -> DataFrame:
-    """[item_id, valid_from, valid_until, category, brand, price_band]: what held from a day until before another, in
-    columns that join by an item and a day. One row at most holds for each.
+    """[item_id, valid_from, valid_until, path, brand, price_band, category]: what held from a day until before another,
+    in columns that join by an item and a day. One row at most holds for each.
     """
     following = F.lead("valid_from").over(Window.partitionBy("item_id").orderBy("valid_from"))
     return _flat(history.withColumn("valid_until", F.coalesce(following, F.lit(NEVER))))
@@ -43,5 +43,7 @@ def only(keys: DataFrame) -> DataFrame:
 
 def _flat(frame: DataFrame) -> DataFrame:
     named = F.map_from_entries("keys")
-    told = (F.try_element_at(named, F.lit(name)).alias(name) for name in OF_ITEMS)
-    return frame.select("item_id", "valid_from", "valid_until", *told)
+    told = {name: F.try_element_at(named, F.lit(name)) for name in (*OF_ITEMS, "category")}
+    # An earlier Attune noted the two broadest levels, and no more of the path.
+    told[PATH] = F.coalesce(told[PATH], told["category"])
+    return frame.select("item_id", "valid_from", "valid_until", *(key.alias(name) for name, key in told.items()))

@@ -14,11 +14,11 @@ from datetime import date
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from features.affinity import HALF_LIFE_DAYS, anchor_of, leanings
-from features.facts import ENDS, SUMS, calendar, ends, facts, users
+from features.affinity import HALF_LIFE_DAYS, anchor_of, leanings, period_of
+from features.facts import BOUGHT, ENDS, SUMS, all_bought, calendar, ends, facts, latest_bought, users
 from features.leanings import LEANINGS, merged
 
-COLUMNS = ("user_id", "user_bucket", *SUMS, *ENDS, "country", "country_day", "calendar", "leanings")
+COLUMNS = ("user_id", "user_bucket", *SUMS, *ENDS, "country", "country_day", "calendar", "bought", "period", "leanings")
 
 
 def from_nothing(
@@ -55,7 +55,10 @@ def changed(
     day_changes = day_changes.repartition("user_id")
     new = _user_changes(day_changes)
     parts = leanings(item_changes, day_changes, keys, anchor, half_life_days)
-    parts = parts.select("user_id", F.col("user_bucket").alias("_bucket"), F.col("leanings").alias("_leanings"))
+    parts = parts.select(
+        "user_id", F.col("user_bucket").alias("_bucket"), F.col("leanings").alias("_leanings"),
+        F.col("period").alias("_leanings_period"),
+    )  # fmt: skip
     # Tiles went of someone the state does not know: forgotten meanwhile, and perhaps back with the same tiles.
     unknown = (
         day_changes.filter("sign < 0")
@@ -73,8 +76,12 @@ def changed(
         F.when(_moved(), F.col("country")).otherwise(F.col("old_country")).alias("country"),
         F.greatest("old_country_day", "country_day").alias("country_day"),
         _days_together().alias("calendar"),
+        _bought_together().alias("bought"),
+        F.greatest("old_period", "_leanings_period").alias("period"),
         F.col("old_leanings").alias("leanings"),
+        F.col("old_period").alias("leanings_period"),
         "_leanings",
+        "_leanings_period",
         _uncertain().alias("uncertain"),
     )
     return merged(rows, "leanings", "_leanings")
@@ -102,6 +109,7 @@ def _user_changes(day_changes: DataFrame) -> DataFrame:
             *ends(gone=True),
             F.collect_set(F.when(F.col("days") > 0, day)).alias("days_come"),
             F.collect_set(F.when(F.col("days") < 0, day)).alias("days_gone"),
+            all_bought().alias("bought"),
             F.max(came).alias("_came"),
             F.max(F.when((F.col("days") < 0) & F.col("country").isNotNull(), day)).alias("country_gone"),
         )
@@ -125,7 +133,10 @@ def _moved() -> Column:
 def _uncertain() -> Column:
     """Whether the end of a range went and nothing came that reaches as far; or the user is unknown."""
     country = (F.col("country_gone") == F.col("old_country_day")) & ~_moved()
-    uncertain = F.col("unknown").isNotNull() | F.coalesce(country, F.lit(False))
+    # A period of which every day that came went again.
+    last = period_of(_farther("old_last_active", "last_active"))
+    beyond = F.greatest("old_period", "_leanings_period") > last
+    uncertain = F.col("unknown").isNotNull() | F.coalesce(country, F.lit(False)) | F.coalesce(beyond, F.lit(False))
     for end in ENDS:
         reached = F.coalesce(F.col(end) == _farther(f"old_{end}", end), F.lit(False))
         uncertain |= F.coalesce((F.col(f"{end}_gone") == F.col(f"old_{end}")) & ~reached, F.lit(False))
@@ -143,6 +154,24 @@ def _days_together() -> Column:
     old, gone, come = (F.coalesce(name, none) for name in names)
     days = F.array_union(F.array_except(old, gone), come)
     return calendar(days, _farther("old_last_active", "last_active"))
+
+
+def _bought_together() -> Column:
+    """What was bought on the days that have not changed, and on the others what the changes add up to with it."""
+    old, change = (F.coalesce(name, F.array().cast(BOUGHT)) for name in ("old_bought", "bought"))
+    days = F.array_distinct(F.transform(change, lambda entry: entry["day"]))
+    both = F.concat(old, change)
+
+    def total(entries: Column, name: str) -> Column:
+        return F.aggregate(entries, F.lit(0).cast("long"), lambda sum, entry: sum + entry[name]).alias(name)
+
+    def of_day(day: Column) -> Column:
+        on_day = F.filter(both, lambda entry: entry["day"] == day)
+        return F.struct(day.alias("day"), *(total(on_day, name) for name in ("orders", "net_micros")))
+
+    same = F.filter(old, lambda entry: ~F.array_contains(days, entry["day"]))
+    moved = F.filter(F.transform(days, of_day), lambda entry: (entry["orders"] != 0) | (entry["net_micros"] != 0))
+    return latest_bought(F.concat(same, moved), _farther("old_last_active", "last_active"))
 
 
 def _or_none(entries: str) -> Column:

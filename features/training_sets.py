@@ -17,7 +17,7 @@ from functools import reduce
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from features.affinity import HALF_LIFE_DAYS, KEYS_KEPT, UNIT, anchor_of, fading, item_keys, leanings
+from features.affinity import HALF_LIFE_DAYS, KEYS_KEPT, UNIT, anchor_of, fading, item_keys, leanings, recent_fading
 from features.engagement import engagement
 from features.facts import facts, users
 from features.item_history import only
@@ -32,7 +32,8 @@ ISO_LENGTH = len(date.min.isoformat())
 class TrainingSet:
     """labels: every label, in all its columns, with as_of and the numbers of features.engagement and
     features.rfm.unscored (null where the user had done, or bought, nothing yet). affinities: user_id, as_of,
-    dimension, key, score, share, evidence; a label's are those of its user_id and as_of.
+    dimension, key, score, share, recent_score, recent_share, evidence; a label's are those of its user_id and as_of.
+    Lifts are left out: like quintiles, they compare with everybody.
     """
 
     labels: DataFrame
@@ -107,6 +108,7 @@ def _affinities(
             *(F.lit(part) for day, age in ages[anchor].items() for part in (day, fading(age, half_life_days)))
         )
         sums = leanings(tiles.where(named), days.where(named), keys, anchor, half_life_days)
-        return _split(best(sums, KEYS_KEPT, F.element_at(faded, _day()), UNIT)).drop("user_bucket")
+        fadings = F.element_at(faded, _day()), *recent_fading(F.to_date(_day()))
+        return _split(best(sums, KEYS_KEPT, fadings, UNIT)).drop("user_bucket", "known")
 
     return reduce(DataFrame.unionByName, map(of_anchor, sorted(ages)))

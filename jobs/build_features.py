@@ -17,7 +17,9 @@ from features.affinity import leanings_at
 from features.consent import consented_events, withdrawn_users, without_consent
 from features.engagement import engagement
 from features.intent import OPEN_DAYS, SEARCH_DAYS, intent, open_items, searches
+from features.lift import of_users
 from features.rfm import scored
+from features.rfm_windows import windowed
 from features.tiles import user_day, user_item_day
 from jobs import due, value
 from jobs.drift import check_drift
@@ -40,6 +42,7 @@ from lake.tables import (
     INTENT,
     ITEMS,
     RFM,
+    RFM_WINDOWS,
     USER_DAY,
     USER_ITEM_DAY,
     USER_STATE,
@@ -81,7 +84,8 @@ def run(context: Context) -> Report:
 def _inputs(context: Context) -> str:
     """What the features are made of: versions of tables, and what decides about people without a consent."""
     versions = {name: log.version(context.settings, name) for name in (EVENTS.name, "silver.items", CONSENTS.name)}
-    said = {"missing_consent": context.settings.missing_consent, "horizon": context.settings.value_horizon_days}
+    said = {"missing_consent": context.settings.missing_consent, "horizon": context.settings.value_horizon_days,
+            "windows": context.settings.rfm_windows_days}  # fmt: skip
     return json.dumps(versions | said | {"code": code_version()})
 
 
@@ -125,7 +129,9 @@ def _forget(context: Context, consents: DataFrame, missing: MissingConsent) -> i
     if missing == "granted" and (log.is_empty(context.settings, CONSENTS.name) or withdrawn_users(consents).isEmpty()):
         return 0
     removed = 0
-    for table in (USER_ITEM_DAY, USER_DAY, USER_STATE, RFM, ENGAGEMENT, INTENT, AFFINITY, DUE_AGAIN, VALUE):
+    for table in (
+        USER_ITEM_DAY, USER_DAY, USER_STATE, RFM, RFM_WINDOWS, ENGAGEMENT, INTENT, AFFINITY, DUE_AGAIN, VALUE,
+    ):  # fmt: skip
         users = _table(context, table.name).select("user_id")
         gone = without_consent(users, consents, missing).persist()
         found = gone.count()
@@ -145,6 +151,7 @@ def _write_features(context: Context, tiles: Window, forgotten: int) -> Report:
     # Where the window lies in the past the state is made from all tiles: once, for all that is read from it.
     state = state_at(context, end) if marker.as_of == end else state_at(context, end).persist()
     users, engaged = scored(state, end).persist(), engagement(state, end).persist()
+    lately = windowed(state, end, context.settings.rfm_windows_days).persist()
     anew = _affinities(context, marker, state).persist()
     meant, again = _intent(context).persist(), due.due_at(context, marker)
     scores = value.value_at(context, state, end)
@@ -153,6 +160,7 @@ def _write_features(context: Context, tiles: Window, forgotten: int) -> Report:
     beyond = check_drift(context, tiles, segments)
     for table, frame in (
         (RFM, users),
+        (RFM_WINDOWS, lately),
         (ENGAGEMENT, engaged),
         (INTENT, meant),
         (AFFINITY, anew),
@@ -164,14 +172,14 @@ def _write_features(context: Context, tiles: Window, forgotten: int) -> Report:
     for usual in again.cycles.values():
         gate(usual, CYCLES.name, context.settings, context.run_id)
     today, days = delta.in_window("as_of", Window.day(end)), sorted({end, marker.as_of})
-    for table, frame in ((RFM, users), (ENGAGEMENT, engaged), (INTENT, meant)):
+    for table, frame in ((RFM, users), (RFM_WINDOWS, lately), (ENGAGEMENT, engaged), (INTENT, meant)):
         delta.replace_window(frame, context.settings, table, today, context.run_id, files=1)
     written = " OR ".join(delta.in_window("as_of", Window.day(day)) for day in days)
     delta.replace_window(anew, context.settings, AFFINITY, written, context.run_id)
     due.write(context, again, days, corrected=tiles.start < context.window.start)
     value.write(context, scores)
     report = Report(details=_details(segments, context, forgotten) | {"drift": str(beyond), "value": scores.made_by})
-    for frame in (users, engaged, meant, anew, worth, state):
+    for frame in (users, lately, engaged, meant, anew, worth, state):
         if frame is not None:
             frame.unpersist()
     again.release()
@@ -201,10 +209,10 @@ def _affinities(context: Context, marker: Marker, state: DataFrame) -> DataFrame
     since = log.last_date(context.settings, AFFINITY.name, "as_of", marker.as_of)
     held = _table(context, USER_STATE.name)
     touched = held if since is None else held.filter(F.col("touched") > F.lit(since))
-    rows = leanings_at(touched, marker.as_of)
+    rows = leanings_at(touched, marker.as_of, of_users(held))
     if marker.as_of == context.window.end:
         return rows
-    return rows.unionByName(leanings_at(state, context.window.end))
+    return rows.unionByName(leanings_at(state, context.window.end, of_users(state)))
 
 
 def _details(segments: dict[str, int], context: Context, forgotten: int) -> dict[str, str]:

@@ -12,6 +12,7 @@ from expectations.gate import gate
 from features.affinity import leanings_at
 from features.consent import without_consent
 from features.engagement import engagement
+from features.lift import of_users
 from jobs.factors import keep_factors, last_factors, scratch
 from jobs.job import Context, Report
 from jobs.parameters import parameters_of
@@ -63,8 +64,8 @@ def run(context: Context) -> Report:
             f"{RFM.name} and {USER_STATE.name} hold nothing as of {end}; first: attune run build_features "
             f"--start {context.window.start} --end {end}"
         )
-    state = state_at(context, end)
-    rfm, affinity = _table(context, RFM.name).where(today), leanings_at(state, end)
+    state = state_at(context, end) if built else state_at(context, end).persist()
+    rfm, affinity = _table(context, RFM.name).where(today), leanings_at(state, end, of_users(state))
     stages = engagement(state, end).select("user_id", "stage")
     items, profiles = _table(context, "silver.items"), _table(context, "silver.users")
     refusing = without_consent(tiles.select("user_id"), _table(context, "silver.consents"), missing).persist()
@@ -98,7 +99,7 @@ def run(context: Context) -> Report:
         return Report(skipped=f"nothing published: {error}")
     finally:
         hybrid.release(sources)
-        for frame in (consented, refusing):
+        for frame in (consented, refusing, state):
             frame.unpersist()
     return Report(
         model_version=str(champion), details={"snapshot": snapshot, "model": str(champion), "as_of": str(end)}

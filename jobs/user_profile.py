@@ -16,8 +16,9 @@ from typing import Any
 import pyarrow.dataset as ds
 from deltalake import DeltaTable
 
-from features.affinity import HALF_LIFE_DAYS
+from features.affinity import HALF_LIFE_DAYS, RECENT_HALF_LIFE_DAYS
 from features.consent import PURPOSE
+from features.demographics import traits
 from lake import log
 from lake.console import out
 from lake.errors import AttuneError
@@ -31,6 +32,7 @@ from lake.tables import (
     INTENT,
     REJECTED,
     RFM,
+    RFM_WINDOWS,
     TABLES,
     USERS,
     VALUE,
@@ -51,18 +53,21 @@ class Profile:
     stated: the row of silver.users. consent: [granted (None: no word), at, missing: what no word means].
     activity: [events, days, first, last, types, devices, countries, searches: the latest texts]. engagement, buying,
     value: the latest rows of gold.engagement, gold.rfm and gold.value. intent: the row of gold.intent of the night of
-    the first. leanings: by dimension the strongest [key, score, share, evidence]. due: the newest rows of
-    gold.due_again, by date. tonight: the list that readers give. rows: by table, of any date.
+    the first. windows: the latest rows of gold.rfm_windows, the shortest first. leanings: by dimension the strongest
+    [key, score, share, lift, recent_score, recent_share, evidence]. due: the newest rows of gold.due_again, by date.
+    who: features.demographics.traits. tonight: the list that readers give. rows: by table, of any date.
     """
 
     user_id: str
     as_of: date
     stated: dict[str, Any] | None
+    who: dict[str, str]
     consent: dict[str, Any]
     activity: dict[str, Any] | None
     engagement: dict[str, Any] | None
     intent: dict[str, Any] | None
     buying: dict[str, Any] | None
+    windows: list[dict[str, Any]]
     value: dict[str, Any] | None
     leanings: dict[str, list[dict[str, Any]]]
     due: list[dict[str, Any]]
@@ -91,15 +96,18 @@ def profile(settings: Settings, user: str, as_of: date | None = None) -> Profile
             "Ids are those of silver.events, as the sources write them"
         )
     end = as_of or log.last_date(settings, ENGAGEMENT.name, "as_of", date.max) or datetime.now(UTC).date()
+    stated = _stated(settings, user_id, end)
     return Profile(
         user_id=user_id,
         as_of=end,
-        stated=_stated(settings, user_id, end),
+        stated=stated,
+        who=traits(stated, end),
         consent=_consent(settings, user_id, end),
         activity=_activity(settings, user_id, end),
         engagement=_latest(settings, ENGAGEMENT, user_id, end),
         intent=_intent(settings, user_id, end),
         buying=_latest(settings, RFM, user_id, end),
+        windows=_windows(settings, user_id, end),
         value=_latest(settings, VALUE, user_id, end),
         leanings=_leanings(settings, user_id, end),
         due=_due(settings, user_id, end),
@@ -186,6 +194,13 @@ def _latest(settings: Settings, table: Table, user_id: str, as_of: date) -> dict
     return max(rows, key=lambda row: row["as_of"], default=None)
 
 
+def _windows(settings: Settings, user_id: str, as_of: date) -> list[dict[str, Any]]:
+    """Those of the night of the newest row of gold.rfm: in later ones the user may have had no order in any."""
+    newest = _latest(settings, RFM, user_id, as_of)
+    rows = [row for row in _rows(settings, RFM_WINDOWS, user_id) if newest and row["as_of"] == newest["as_of"]]
+    return sorted(rows, key=lambda row: row["window_days"])
+
+
 def _intent(settings: Settings, user_id: str, as_of: date) -> dict[str, Any] | None:
     """The user's row of the newest night by then: who has none of that night has nothing in mind."""
     night = log.last_date(settings, ENGAGEMENT.name, "as_of", as_of + timedelta(days=1))
@@ -197,11 +212,14 @@ def _leanings(settings: Settings, user_id: str, as_of: date) -> dict[str, list[d
     """As features.affinity.standing: the newest rows by then, faded; the strongest of each dimension."""
     rows = [row for row in _rows(settings, AFFINITY, user_id) if row["as_of"] <= as_of]
     newest = max((row["as_of"] for row in rows), default=as_of)
-    faded = 0.5 ** ((as_of - newest).days / HALF_LIFE_DAYS)
+    fading = {"score": HALF_LIFE_DAYS, "recent_score": RECENT_HALF_LIFE_DAYS}
+    faded = {name: 0.5 ** ((as_of - newest).days / half_life) for name, half_life in fading.items()}
     found: dict[str, list[dict[str, Any]]] = {}
     standing = (row for row in rows if row["as_of"] == newest)
     for row in sorted(standing, key=lambda row: (row["dimension"], -row["score"], row["key"])):
-        entry = {name: row[name] for name in ("key", "share", "evidence")} | {"score": row["score"] * faded}
+        # An Attune before lifts and recent scores has no columns for them.
+        entry = {name: row.get(name) for name in ("key", "share", "lift", "recent_share", "evidence")}
+        entry |= {name: row[name] * left for name, left in faded.items() if row.get(name) is not None}
         found.setdefault(row["dimension"], []).append(entry)
     return {dimension: entries[:SHOWN_KEYS] for dimension, entries in found.items()}
 
@@ -228,11 +246,13 @@ def show(found: Profile) -> None:
     out.print(f"What is held about {found.user_id}, from before {found.as_of}\n", markup=False)
     for heading, text in (
         ("stated", _stated_in_words(found)),
+        ("who they are", ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in found.who.items())),
         ("consent", _consent_in_words(found)),
         ("activity", _activity_in_words(found)),
         ("engagement", _engagement_in_words(found)),
         ("in mind", _intent_in_words(found)),
         ("buying", _buying_in_words(found)),
+        ("buying lately", _windows_in_words(found)),
         ("expected", _value_in_words(found)),
         *((f"leans: {name}", _keys_in_words(keys)) for name, keys in found.leanings.items()),
         ("due again", _due_in_words(found)),
@@ -316,6 +336,11 @@ def _buying_in_words(found: Profile) -> str:
     return f"{row['frequency']:,} orders worth {row['monetary']:,.2f}, the last on {last}; {scores}: {row['segment']}"
 
 
+def _windows_in_words(found: Profile) -> str:
+    told = "{frequency:,} orders worth {monetary:,.2f} in {window_days} days"
+    return ", ".join(told.format(**row) for row in found.windows) or "nothing in any window"
+
+
 def _value_in_words(found: Profile) -> str:
     row = found.value
     if row is None:
@@ -326,7 +351,13 @@ def _value_in_words(found: Profile) -> str:
 
 
 def _keys_in_words(keys: list[dict[str, Any]]) -> str:
-    return ", ".join(f"{entry['key']} {entry['share']:.0%} ({entry['evidence']:,} events)" for entry in keys)
+    return ", ".join(f"{entry['key']} {entry['share']:.0%} ({_more_in_words(entry)})" for entry in keys)
+
+
+def _more_in_words(entry: dict[str, Any]) -> str:
+    lift = f"{entry['lift']:.1f} times as much as people, " if entry["lift"] is not None else ""
+    lately = f"{entry['recent_share']:.0%} lately, " if entry["recent_share"] is not None else ""
+    return f"{lift}{lately}{entry['evidence']:,} events"
 
 
 def _due_in_words(found: Profile) -> str:

@@ -25,9 +25,12 @@ TILES = (USER_ITEM_DAY, USER_DAY)
 
 
 def state_at(context: Context, as_of: date) -> DataFrame:
-    """The state as of a date: the table where it stands at that date, else made from tiles; writes nothing."""
+    """The state as of a date: the table where it stands at that date, and is of this contract, else made from tiles;
+    writes nothing.
+    """
     marker = state.read_marker(context.settings)
-    if marker is not None and marker.as_of == as_of:
+    ours = marker is not None and marker.columns == USER_STATE.names and marker.dimensions == DIMENSIONS
+    if marker is not None and ours and marker.as_of == as_of:
         return delta.read(context.spark, context.settings, USER_STATE.name)
     return as_of_tiles(context, as_of)
 

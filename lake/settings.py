@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -18,6 +18,8 @@ from lake.errors import SettingError
 
 MissingConsent = Literal["granted", "withdrawn"]
 Drift = Literal["off", "warn", "stop"]
+# The state keeps a year of what was bought: features.facts.CALENDAR_DAYS.
+WindowDays = Annotated[int, Field(ge=1, le=365)]
 
 
 class Settings(BaseSettings):
@@ -46,6 +48,9 @@ class Settings(BaseSettings):
     promotion_popularity_bias: float = Field(
         default=1.1, gt=0, description="most multiple of the champion's popularity bias that a new champion has"
     )
+    rfm_windows_days: tuple[WindowDays, ...] = Field(
+        default=(30, 90, 365), min_length=1, description="the last days that RFM is told of beside all days"
+    )
     value_horizon_days: int = Field(
         default=90, ge=1, le=3650, description="how far expected purchases and expected revenue look ahead"
     )
@@ -60,6 +65,13 @@ class Settings(BaseSettings):
     @classmethod
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().absolute()
+
+    @field_validator("rfm_windows_days")
+    @classmethod
+    def _once(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if len(set(value)) < len(value):
+            raise ValueError("allowed is each number of days once")
+        return value
 
     @field_validator("parameters", mode="before")
     @classmethod

@@ -263,6 +263,27 @@ RFM = Table(
     ),
 )
 
+RFM_WINDOWS = Table(
+    name="gold.rfm_windows",
+    grain="user x window with an order in it x as-of date",
+    owner="build_features",
+    written="replace_window",
+    window="as_of",
+    keys=("user_id", "window_days", "as_of"),
+    columns=(
+        USER,
+        BUCKET,
+        column("as_of", "date", "computed from events strictly before this date, UTC", stats=True),
+        column("window_days", "int", "the days before as_of that are looked at: setting rfm_windows_days", stats=True),
+        column("recency", "int", "whole days from the last purchase to as_of"),
+        column("frequency", "long", "distinct orders that began in the window"),
+        column("monetary", "double", "money of the window's purchases less matched returns that came in it"),
+        column("r", "int", "recency quintile among the window's users, 5 is most recent"),
+        column("f", "int", "frequency quintile among them, 5 is most often"),
+        column("m", "int", "monetary quintile among them, 5 is most money"),
+    ),
+)
+
 ENGAGEMENT = Table(
     name="gold.engagement",
     grain="user with a tile x as-of date",
@@ -332,10 +353,24 @@ AFFINITY = Table(
         USER,
         BUCKET,
         column("as_of", "date", "computed from events strictly before this date, UTC", stats=True),
-        column("dimension", "string", "category, brand, price_band, daypart, weekday, device or place", stats=True),
+        column(
+            "dimension",
+            "string",
+            "category_1 to category_12 (category for the second level), brand, price_band, daypart, weekday, device "
+            "or place",
+            stats=True,
+        ),
         column("key", "string", "the value within the dimension"),
         column("score", "double", "decayed sum of event weights"),
         column("share", "double", "score over the user's total in the dimension, 0 to 1"),
+        column(
+            "lift",
+            "double",
+            "share over the population's as of the date, drawn to it for little evidence; null for context, and for "
+            "keys that people on the whole turn away from",
+        ),
+        column("recent_score", "double", "score with a half-life of 14 days, of either sign; null for context"),
+        column("recent_share", "double", "share by recent scores above 0; null for context, and where none is"),
         column("evidence", "long", "events behind it, undecayed"),
     ),
 )
@@ -444,7 +479,7 @@ ITEM_KEYS = Table(
     columns=(
         ITEM,
         column("valid_from", "date", "the first day whose events it holds for", stats=True),
-        column("keys", "array<struct<dimension: string, key: string>>", "category, brand and price band, if known"),
+        column("keys", "array<struct<dimension: string, key: string>>", "path, category, brand, price band, if known"),
     ),
 )
 
@@ -474,9 +509,17 @@ USER_STATE = Table(
         column("country_day", "date", "that day"),
         column("calendar", "array<date>", "days with a tile among the 365 up to last_active, in order"),
         column(
+            "bought",
+            "array<struct<day: date, orders: bigint, net_micros: bigint>>",
+            "orders and money of the calendar's days that have any, in order",
+        ),
+        column("period", "int", "of the user's last event, in periods of 168 days since 1970; null without leanings"),
+        column(
             "leanings",
-            "array<struct<dimension: string, key: string, units: bigint, evidence: bigint>>",
-            "by key: score as of the anchor in multiples of 2^-26, and events behind it; see features/affinity.py",
+            "array<struct<dimension: string, key: string, units: bigint, evidence: bigint, recent: bigint, "
+            "before: bigint>>",
+            "by key: score as of the anchor in multiples of 2^-26, events behind it, and the recent score of the "
+            "period and of the one before; see features/affinity.py",
         ),
         column("touched", "date", "the end of the window that changed the row last"),
     ),
@@ -658,8 +701,8 @@ FILES = Table(
 TABLES: dict[str, Table] = {
     table.name: table
     for table in (
-        EVENTS, REJECTED, ITEMS, USERS, CONSENTS, USER_ITEM_DAY, USER_DAY, ITEM_KEYS, USER_STATE, RFM, ENGAGEMENT,
-        INTENT, AFFINITY, DUE_AGAIN, CYCLES, VALUE, VALUE_FITS, USER_FACTORS, ITEM_FACTORS, RECOMMENDATIONS, FALLBACKS,
-        SNAPSHOTS, RUNS, DRIFT, FILES,
+        EVENTS, REJECTED, ITEMS, USERS, CONSENTS, USER_ITEM_DAY, USER_DAY, ITEM_KEYS, USER_STATE, RFM, RFM_WINDOWS,
+        ENGAGEMENT, INTENT, AFFINITY, DUE_AGAIN, CYCLES, VALUE, VALUE_FITS, USER_FACTORS, ITEM_FACTORS, RECOMMENDATIONS,
+        FALLBACKS, SNAPSHOTS, RUNS, DRIFT, FILES,
     )
 }  # fmt: skip

@@ -16,7 +16,7 @@ from __future__ import annotations
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
-from features.affinity import CATEGORY_LEVELS
+from features.leanings import CATEGORY_LEVELS
 
 
 def marginal(

@@ -35,6 +35,25 @@ def metric_by_model(found: Replicates, metric: str) -> Figure:
     return figure
 
 
+def lift_spread(quantiles: Mapping[str, Sequence[float]]) -> Figure:
+    """Lifts over the population by dimension: the median, the middle half and the middle four fifths of them.
+
+    quantiles: of each dimension the lifts that 10, 25, 50, 75 and 90 % are at most.
+    """
+    figure = Figure(figsize=(8, 0.4 * len(quantiles) + 1.5), layout="constrained")
+    axes = figure.subplots()
+    for place, (lowest, low, middle, high, highest) in enumerate(quantiles.values()):
+        axes.hlines(place, lowest, highest, color=COLOURS["all"], linewidth=1)
+        axes.hlines(place, low, high, color=COLOURS["all"], linewidth=6)
+        axes.plot(middle, place, "o", color=COLOURS["new"])
+    axes.axvline(1.0, color="grey", linestyle=":")
+    axes.set_xscale("log")
+    axes.set_yticks(range(len(quantiles)), list(quantiles))
+    axes.invert_yaxis()
+    axes.set_xlabel("share of a user over the population's; 1 is as people are")
+    return figure
+
+
 def segment_map(counts: Mapping[tuple[int, int], int], names: Sequence[Sequence[str]]) -> Figure:
     """RFM: users by recency score (from 1) and frequency-monetary score (from 1), each cell with its segment.
 

@@ -15,6 +15,7 @@ from pyspark.sql import functions as F
 
 from features.affinity import item_keys
 from features.due_again import PRIOR_GAPS, PRIOR_OWN_GAPS, drawn
+from features.leanings import LEVELS, PATH, SEPARATOR
 from models.interactions import strength
 
 ITEM = (
@@ -30,7 +31,10 @@ PAIR = (*PAIRWISE, "x_share", "x_due_again", "x_since")
 # Of what is in the cart or was looked at and not bought; null where nothing is.
 INTENT = ("x_cart_idle", "x_looks", "x_look_idle", "u_cart")
 USER = ("u_items", "u_basket", "u_explores", "u_price", "u_recency", "u_frequency", "u_monetary", "u_r", "u_f", "u_m")
-BOTH = ("seen", "repurchase_score", "repurchase_rank", "b_price_gap", "b_category", "b_brand", "b_price_band")
+SHARES = ("b_category", "b_brand", "b_price_band", "b_category_deep")
+LIFTS = ("b_category_lift", "b_brand_lift")
+RECENT = ("b_category_recent", "b_brand_recent")
+BOTH = ("seen", "repurchase_score", "repurchase_rank", "b_price_gap", *SHARES, *LIFTS, *RECENT)
 
 # Nine repeats of ten users say more than one of one: shares are drawn to the overall share by this many users.
 PRIOR_USERS = 10.0
@@ -177,14 +181,20 @@ def user_features(pairs: DataFrame, rfm: DataFrame) -> DataFrame:
 
 
 def affinities(affinity: DataFrame) -> DataFrame:
-    """user_id, shares: map from "dimension|key" to the share, of the dimensions that items have."""
-    wanted = affinity.where(F.col("dimension").isin("category", "brand", "price_band"))
-    entry = F.struct(F.concat_ws("|", "dimension", "key"), "share")
-    return wanted.groupBy("user_id").agg(F.map_from_entries(F.collect_list(entry)).alias("shares"))
+    """user_id, leans: map from "dimension|key" to (share, lift, recent), of the dimensions that items have."""
+    wanted = affinity.where(F.col("dimension").isin(*LEVELS, "brand", "price_band"))
+    entry = F.struct(
+        F.concat_ws("|", "dimension", "key"), F.struct("share", "lift", F.col("recent_share").alias("recent"))
+    )
+    return wanted.groupBy("user_id").agg(F.map_from_entries(F.collect_list(entry)).alias("leans"))
 
 
 def ranking_features(candidates: DataFrame, own: DataFrame, facts: Facts, scorers: tuple[str, ...]) -> DataFrame:
     """The candidates with all features as floats: user_id, item_id and feature_names(scorers). Keys as before.
+
+    b_<dimension>: the user's share of the item's key, 0 where they never leaned to it, b_category_deep of the deepest
+    level of its path; b_<dimension>_lift: the same as lift over the population; b_<dimension>_recent: the share of what
+    they did lately.
 
     candidates: as models.candidates gives them. own: the pairs of their users, as models.repurchase gives them.
     """
@@ -199,13 +209,8 @@ def ranking_features(candidates: DataFrame, own: DataFrame, facts: Facts, scorer
         .join(users, "user_id", "left")
     )
     gap = F.col("i_price") - F.col("u_price")
-    shares = {
-        f"b_{dimension}": F.when(
-            F.col(f"key_{dimension}").isNotNull() & F.col("shares").isNotNull(),
-            F.coalesce(F.element_at("shares", F.concat(F.lit(f"{dimension}|"), F.col(f"key_{dimension}"))), F.lit(0.0)),
-        )
-        for dimension in ("category", "brand", "price_band")
-    }
+    told = {"share": SHARES, "lift": LIFTS, "recent": RECENT}
+    leans = {name: _leaning(name, kind) for kind, names in told.items() for name in names}
     cycle = drawn(F.col("x_age") - F.col("x_idle"), F.col("days") - 1, F.col("i_gap"), PRIOR_OWN_GAPS)
     full = _with_intent(joined, facts.open).withColumns(
         {
@@ -214,12 +219,20 @@ def ranking_features(candidates: DataFrame, own: DataFrame, facts: Facts, scorer
             "x_due_again": F.try_divide(F.col("x_idle"), cycle),
             "x_since": F.col("x_idle") - F.col("u_idle"),
             "b_price_gap": gap,
-            **shares,
+            **leans,
         }
     )
     return full.select(
         "user_id", "item_id", *(F.col(name).cast("float").alias(name) for name in feature_names(scorers))
     )
+
+
+def _leaning(feature: str, told: str) -> Column:
+    """What the user's leanings tell of the item's key; null where either has none."""
+    key = F.col(feature.replace("b_", "key_").removesuffix(f"_{told}"))
+    leaning = F.try_element_at("leans", key)
+    value = F.when(leaning.isNull(), F.lit(0.0)).otherwise(leaning[told])
+    return F.when(key.isNotNull() & F.col("leans").isNotNull(), value)
 
 
 def _with_intent(candidates: DataFrame, opened: DataFrame | None) -> DataFrame:
@@ -240,7 +253,9 @@ def key_of(dimension: str) -> Column:
 
 
 def _keys(items: DataFrame) -> DataFrame:
-    """item_id, key_category, key_brand, key_price_band: each item's key in a dimension, or null."""
-    return item_keys(items).select(
-        "item_id", *(key_of(dimension).alias(f"key_{dimension}") for dimension in ("category", "brand", "price_band"))
-    )
+    """item_id, key_category, key_brand, key_price_band, key_category_deep: "dimension|key" of each item, or null."""
+    path = key_of(PATH)
+    deepest = F.element_at(F.array(*map(F.lit, LEVELS)), F.size(F.split(path, SEPARATOR)))
+    told = {name: F.concat(F.lit(f"{name}|"), key_of(name)) for name in ("category", "brand", "price_band")}
+    told["category_deep"] = F.when(path.isNotNull(), F.concat(deepest, F.lit("|"), path))
+    return item_keys(items).select("item_id", *(key.alias(f"key_{name}") for name, key in told.items()))

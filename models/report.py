@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from pyspark.sql import Column
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from features.segments import GRID
@@ -18,7 +18,14 @@ from models.cold_start import ANSWER_STRANGERS, LADDER
 from models.groups import STAGES
 from models.hybrid import SOURCES, Parameters, Sources
 from models.metrics import ARRIVALS, KS, SCOPES, STRANGERS, TOLD, TOLD_NAMES
-from models.plots import metric_by_model, reliability_diagram, score_distributions, segment_map, wanted_shares
+from models.plots import (
+    lift_spread,
+    metric_by_model,
+    reliability_diagram,
+    score_distributions,
+    segment_map,
+    wanted_shares,
+)
 from models.popularity import DAYS
 from models.promotion import HYBRID
 from models.tracking import Child
@@ -191,11 +198,19 @@ def figures(judged: Judged, sources: Sources) -> dict[str, Figure]:
     told = judged.reliability
     return {
         **({"reliability": reliability_diagram(told)} if told else {}),
+        "affinity_lifts": lift_spread(lift_quantiles(sources.facts.affinity)),
         "ndcg_at_10_by_model": metric_by_model(judged.replicates, "ndcg@10"),
         "rfm_segments": segment_map(_segment_counts(sources), GRID),
         "score_distributions": score_distributions(histograms, edges),
         "wanted_by_intent": wanted_shares(_wanted_by(judged)),
     }
+
+
+def lift_quantiles(affinity: DataFrame) -> dict[str, list[float]]:
+    """By dimension that has lifts, as lift_spread takes them; to one part in a thousand of the users."""
+    known = affinity.where("lift IS NOT NULL").groupBy("dimension")
+    found = known.agg(F.percentile_approx("lift", [0.1, 0.25, 0.5, 0.75, 0.9], 1000).alias("quantiles"))
+    return {row.dimension: list(row.quantiles) for row in found.orderBy("dimension").collect()}
 
 
 def _wanted_by(judged: Judged) -> dict[str, dict[str, tuple[int, int]]]:

@@ -79,6 +79,7 @@ COMPARED = {
     "gold.user_item_day": None,
     "gold.user_day": None,
     "gold.rfm": None,
+    "gold.rfm_windows": None,
     "gold.engagement": None,
     "gold.affinity": None,
 }

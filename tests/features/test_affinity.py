@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from features.affinity import DIMENSIONS, KEYS_KEPT, PRICE_BANDS, affinity
+from features.affinity import DIMENSIONS, KEYS_KEPT, PRICE_BANDS, RECENT_PERIOD_DAYS, affinity
+from features.item_history import EPOCH
+from features.leanings import LEVELS
 from lake.delta import conform
 from lake.tables import AFFINITY
 from tests.features.silver import by, items, user_days, user_item_days
@@ -58,6 +60,64 @@ def test_a_score_halves_with_every_half_life(spark: SparkSession, catalogue: Dat
     assert (milk["score"], milk["evidence"]) == (1 / 2, 1)
     assert tea["share"] == pytest.approx(3 / 3.5)
     assert rows["brand", "Ahn"]["share"] == 1.0, "an item without a brand takes no share of the brands"
+    assert rows["category_1", "drinks"]["share"] == rows["category_3", "drinks > hot > leaf"]["share"] == 1.0
+    assert (rows["category_1", "drinks"]["score"], rows["category_1", "drinks"]["evidence"]) == (3.5, 4)
+
+
+def test_of_a_deep_path_twelve_levels_are_told_and_levels_without_a_name_are_none(
+    spark: SparkSession, no_days: DataFrame
+) -> None:
+    names = [f"level {number}" for number in range(1, 15)]
+    odd = {"item_id": "odd", "category": [None, "A", " ", "B > C", "D"]}
+    wide = items(spark, {"item_id": "deep", "category": names}, odd, {"item_id": "bare"})
+    tiles = user_item_days(spark, *({"item_id": item, "event_date": _ago(1), "views": 1} for item in ("deep", "bare")))
+    rows = by(affinity(tiles, no_days, wide, AS_OF), "dimension")
+    assert {dimension: row["key"].count(">") + 1 for dimension, row in rows.items()} == {
+        dimension: level for level, dimension in enumerate(LEVELS, start=1)
+    }
+    assert len(LEVELS) == 12 and all(row["share"] == 1.0 for row in rows.values())
+    keys = by(affinity(tiles.withColumn("item_id", F.lit("odd")), no_days, wide, AS_OF), "dimension")
+    assert [keys[name]["key"] for name in LEVELS[:3]] == ["A", "A > B / C", "A > B / C > D"]
+
+
+def test_what_is_below_a_category_adds_up_in_it_though_some_of_it_is_disliked(
+    spark: SparkSession, catalogue: DataFrame, no_days: DataFrame
+) -> None:
+    tiles = user_item_days(
+        spark,
+        {"event_date": _ago(90), "item_id": "pan", "purchases": 2},
+        {"event_date": _ago(90), "item_id": "knife", "hides": 1},
+    )
+    rows = by(affinity(tiles, no_days, catalogue, AS_OF, 90), "dimension", "key")
+    assert rows["category_1", "kitchen"]["score"] == (10 - 5) / 2 and rows["category_1", "kitchen"]["evidence"] == 3
+    assert ("category", "kitchen > knives") not in rows
+
+
+def test_what_was_done_lately_halves_every_fortnight_and_ends_after_two_periods(
+    spark: SparkSession, catalogue: DataFrame, no_days: DataFrame
+) -> None:
+    start = EPOCH + timedelta(days=RECENT_PERIOD_DAYS * 120)
+    tiles = user_item_days(
+        spark,
+        {"event_date": start + timedelta(days=13), "item_id": "tea", "purchases": 1},
+        {"event_date": start - timedelta(days=1), "item_id": "pan", "likes": 1},
+        {"event_date": start - timedelta(days=RECENT_PERIOD_DAYS + 1), "item_id": "knife", "views": 9},
+        {"event_date": start, "item_id": "milk", "likes": 2},
+        {"event_date": start + timedelta(days=13), "item_id": "milk", "removes_from_cart": 1, "hides": 1},
+    )
+    rows = by(affinity(tiles, no_days, catalogue, start + timedelta(days=27), 1000), "dimension", "key")
+    # Ages of 14, 28, 196 and, taken back, 27 days and 14 days.
+    tea, pan = 5 / 2, 3 * 0.25
+    milk = 6 * 2 ** (-27 / 14) - 8 / 2
+    told = {key: (row["recent_score"], row["recent_share"]) for (kind, key), row in rows.items() if kind == "category"}
+    assert told == {
+        "drinks > hot": pytest.approx((tea, tea / (tea + pan)), rel=1e-6),
+        "kitchen > pots": pytest.approx((pan, pan / (tea + pan)), rel=1e-6), "kitchen > knives": (0.0, 0.0),
+    }  # fmt: skip
+    assert rows["category_1", "drinks"]["recent_score"] == pytest.approx(tea + milk)
+    # Nobody came since: the sums are told from the user's own last period, however long ago.
+    later = by(affinity(tiles, no_days, catalogue, start + timedelta(days=27 + 140), 1000), "dimension", "key")
+    assert later["category", "kitchen > pots"]["recent_score"] == pytest.approx(pan / 1024, rel=1e-4)
 
 
 def test_items_are_told_apart_by_category_brand_and_quintile_of_price(

@@ -22,6 +22,7 @@ from features.facts import facts, users
 from features.intent import open_items
 from features.item_history import only
 from features.rfm import rfm
+from features.rfm_windows import windowed
 from features.state import COLUMNS, changed, from_nothing
 from features.tiles import user_day, user_item_day
 from features.value import observed
@@ -139,6 +140,29 @@ def test_rfm_is_what_pandas_computes(retail: Retail) -> None:
         assert (actual[column] == expected[column]).all(), column
     np.testing.assert_allclose(actual["monetary"], expected["monetary"], rtol=1e-6)
     assert actual["segment"].nunique() == 11
+
+
+def test_rfm_of_a_window_is_what_pandas_computes(retail: Retail) -> None:
+    since = AS_OF - timedelta(days=90)
+    past = retail.lines[retail.lines["event_date"] < AS_OF]
+    bought = past[~past["is_return"]]
+    began = bought.groupby(["user_id", "order_id"])["event_date"].min()
+    frequency = began[began >= since].groupby("user_id").size()
+    lately = past[past["event_date"] >= since]
+    money = lately[~lately["is_return"]].groupby("user_id")["amount"].sum()
+    returned = lately[lately["matched"]].groupby("user_id")["amount"].sum()
+    expected = pd.DataFrame({"frequency": frequency}).sort_index()
+    net = money.reindex(expected.index) - returned.reindex(expected.index).fillna(0)
+    expected["monetary"] = net.clip(lower=0).round(6)
+    expected["recency"] = bought.groupby("user_id")["event_date"].max().map(lambda day: (AS_OF - day).days)
+    expected["r"], expected["f"] = _quintile(-expected["recency"]), _quintile(expected["frequency"])
+    expected["m"] = _quintile(expected["monetary"])
+    known = users(facts(retail.days.filter(F.col("event_date") < F.lit(AS_OF))))
+    actual = windowed(known, AS_OF, (90,)).toPandas().set_index("user_id").sort_index()
+    assert len(actual) > 300 and list(actual.index) == list(expected.index)
+    for column in ("recency", "frequency", "r", "f", "m"):
+        assert (actual[column] == expected[column]).all(), column
+    np.testing.assert_allclose(actual["monetary"], expected["monetary"], rtol=1e-6)
 
 
 def _clumpiness(ages: list[int]) -> float:
@@ -268,16 +292,28 @@ def test_what_the_value_models_look_at_is_what_pandas_counts(retail: Retail) -> 
 def test_affinities_are_what_pandas_computes(retail: Retail) -> None:
     past = retail.lines[retail.lines["event_date"] < AS_OF].copy()
     ages = past["event_date"].map(lambda day: (AS_OF - day).days)
-    past["score"] = np.where(past["is_return"], -5.0, 5.0) * 0.5 ** (ages / HALF_LIFE)
+    weight = np.where(past["is_return"], -5.0, 5.0)
+    past["score"] = weight * 0.5 ** (ages / HALF_LIFE)
+    # A fortnight's half-life, over the user's last period of twelve of them and the one before.
+    period = past["event_date"].map(lambda day: (day - date(1970, 1, 1)).days // 168)
+    held = period >= period.groupby(past["user_id"]).transform("max") - 1
+    past["recent"] = weight * 0.5 ** (ages / 14) * held
+    assert not held.all()
     latest = retail.lines.sort_values(["event_time", "event_id"]).groupby("item_id")["price"].last()
     past["price_band"] = (
         past["item_id"].map(_quintile(latest)).map({1: "lowest", 2: "low", 3: "middle", 4: "high", 5: "highest"})
     )
-    past["category"] = past["item_id"].str[0] + " > " + past["item_id"].str[:2]
+    past["category_1"] = past["item_id"].str[0]
+    past["category"] = past["category_1"] + " > " + past["item_id"].str[:2]
+    past["category_3"] = past["category"] + " > " + past["item_id"].str[:3]
     past["brand"] = past["item_id"].str[:4]
     parts = []
-    for dimension in ("category", "brand", "price_band"):
-        summed = past.groupby(["user_id", dimension])["score"].agg(score="sum", evidence="size").reset_index()
+    for dimension in ("category_1", "category", "category_3", "brand", "price_band"):
+        summed = past.groupby(["user_id", dimension])
+        summed = summed.agg(score=("score", "sum"), recent_score=("recent", "sum"), evidence=("score", "size"))
+        people = past.groupby(dimension)["score"].sum().rename("people").reset_index()
+        people["people"] = (people["people"] / people["people"].clip(lower=0).sum()).where(people["people"] > 2**-20)
+        summed = summed.reset_index().merge(people, on=dimension)
         parts.append(summed.rename(columns={dimension: "key"}).assign(dimension=dimension))
     past["weekday"] = pd.to_datetime(past["event_date"]).dt.day_name().str.lower()
     past["seen"] = 0.5 ** (ages / HALF_LIFE)
@@ -285,7 +321,12 @@ def test_affinities_are_what_pandas_computes(retail: Retail) -> None:
     parts.append(summed.rename(columns={"weekday": "key"}).assign(dimension="weekday"))
     expected = pd.concat(parts)
     expected = expected[expected["score"] > 2**-32]
-    expected["share"] = expected["score"] / expected.groupby(["user_id", "dimension"])["score"].transform("sum")
+    by_dimension = expected.assign(liked=expected["recent_score"].clip(lower=0)).groupby(["user_id", "dimension"])
+    expected["share"] = expected["score"] / by_dimension["score"].transform("sum")
+    recent = by_dimension["liked"].transform("sum")
+    expected["recent_share"] = (expected["recent_score"].clip(lower=0) / recent).where(recent > 2**-20)
+    known, people = by_dimension["evidence"].transform("sum"), expected["people"]
+    expected["lift"] = (known * expected["share"] + 10 * people) / (known + 10) / people
     expected = expected.sort_values(["user_id", "dimension", "score"], ascending=[True, True, False])
     expected = expected.groupby(["user_id", "dimension"]).head(50)
 
@@ -302,6 +343,13 @@ def test_affinities_are_what_pandas_computes(retail: Retail) -> None:
     assert (both["evidence"] == both["evidence_expected"]).all()
     np.testing.assert_allclose(both["score"], both["score_expected"], rtol=1e-6, atol=1e-6)
     np.testing.assert_allclose(both["share"], both["share_expected"], rtol=1e-3, atol=1e-6)
+    np.testing.assert_allclose(both["recent_score"], both["recent_score_expected"], rtol=1e-6, atol=1e-6)
+    told = both["lift_expected"].notna() & both["lift"].notna()
+    assert (both["lift"].isna() == both["lift_expected"].isna()).mean() > 0.999 and told.sum() > 20_000
+    np.testing.assert_allclose(both["lift"][told], both["lift_expected"][told], rtol=1e-3)
+    told = both["recent_share_expected"].notna() & (both["recent_score"] > 1e-3)
+    assert told.sum() > 10_000
+    np.testing.assert_allclose(both["recent_share"][told], both["recent_share_expected"][told], rtol=1e-3)
 
 
 def test_what_happens_at_or_after_as_of_changes_no_feature(retail: Retail) -> None:

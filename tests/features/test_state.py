@@ -15,6 +15,7 @@ from features.affinity import affinity, anchor_of, item_keys, leanings_at
 from features.engagement import engagement
 from features.facts import facts, users
 from features.item_history import changes, only, versions
+from features.lift import of_users
 from features.rfm import rfm, scored
 from features.state import COLUMNS, changed, from_nothing
 from features.tiles import user_day, user_item_day
@@ -97,27 +98,25 @@ def test_a_state_kept_up_by_changes_equals_one_from_nothing(
         min_size=16, max_size=16,
     )
 )  # fmt: skip
-def test_years_of_days_come_and_go_and_the_calendar_holds_the_last_of_them(
+def test_years_of_days_come_and_go_and_the_calendar_and_the_recent_scores_hold_the_last_of_them(
     spark: SparkSession, keys: DataFrame, histories: list[dict[int, tuple[int, int]]]
 ) -> None:
     """Each day has so many events before, and so many after; with none it has no tile."""
     until = day(901)
-    before, after = (
-        user_days(
-            spark,
-            *(
-                {"user_id": str(user), "event_date": day(number), "events": counts[side]}
-                for user, history in enumerate(histories)
-                for number, counts in history.items()
-                if counts[side]
-            ),
-        )
-        for side in (0, 1)
-    )
-    nothing = user_item_days(spark)
-    state = _stored(from_nothing(nothing, before, keys, until))
-    later = _forward(state, (nothing, before), (nothing, after), keys, until, until)
-    assert_same_rows(later, from_nothing(nothing, after, keys, until))
+
+    def tiles(side: int) -> tuple[DataFrame, DataFrame]:
+        rows = [
+            {"user_id": str(user), "event_date": day(number), "events": counts[side], "views": counts[side]}
+            for user, history in enumerate(histories)
+            for number, counts in history.items()
+            if counts[side]
+        ]
+        return user_item_days(spark, *rows), user_days(spark, *rows)
+
+    before, after = tiles(0), tiles(1)
+    state = _stored(from_nothing(*before, keys, until))
+    later = _stored(_forward(state, before, after, keys, until, until))
+    assert_same_rows(later, from_nothing(*after, keys, until))
     for row in later.collect():
         known = sorted(number for number, (_, events) in histories[int(row.user_id)].items() if events)
         assert row.calendar == [day(number) for number in known if number > known[-1] - 365]
@@ -150,7 +149,7 @@ def test_features_are_read_from_the_state_as_of_any_later_date(
     assert anchor_of(later) == anchor_of(day(1))
     assert_same_rows(scored(state, later), rfm(days, later))
     assert_same_rows(engagement(state, later), engagement(users(facts(days)), later))
-    assert_same_rows(leanings_at(state, later), affinity(tiles, days, catalogue, later))
+    assert_same_rows(leanings_at(state, later, of_users(state)), affinity(tiles, days, catalogue, later))
 
 
 def test_scores_are_the_same_on_both_sides_of_a_new_anchor(spark: SparkSession, catalogue: DataFrame) -> None:
@@ -176,5 +175,5 @@ def test_an_item_that_changes_its_category_keeps_its_past(spark: SparkSession) -
     days = user_days(spark, {"event_date": day(0)})
     tiles = user_item_days(spark, *({"event_date": day(number), "views": number} for number in (1, 2, 3)))
     state = from_nothing(tiles, days, versions(history), END)
-    evidence = {entry.key: entry.evidence for entry in state.collect()[0].leanings if entry.dimension == "category"}
+    evidence = {entry.key: entry.evidence for entry in state.collect()[0].leanings if entry.dimension == "path"}
     assert evidence == {"drinks": 1, "health": 5}

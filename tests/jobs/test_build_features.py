@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 
 from features.affinity import leanings_at, standing
 from features.due_again import standing as due_standing
+from features.lift import of_users
 from jobs import build_features
 from jobs.job import Context, Report
 from lake import delta
@@ -27,6 +28,7 @@ from lake.tables import (
     INTENT,
     ITEMS,
     RFM,
+    RFM_WINDOWS,
     USER_DAY,
     USER_ITEM_DAY,
     USER_STATE,
@@ -85,7 +87,7 @@ def test_a_window_gives_tiles_and_features_of_those_who_consent_and_a_repeat_giv
     report = _run(home)
     assert report.details["users_scored"] == "2"
     assert sum(json.loads(report.details["segments"]).values()) == 2
-    tables = (USER_ITEM_DAY, USER_DAY, RFM, ENGAGEMENT, AFFINITY)
+    tables = (USER_ITEM_DAY, USER_DAY, RFM, RFM_WINDOWS, ENGAGEMENT, AFFINITY)
     for table in tables:
         assert _users(spark, home, table.name) == {"anna", "ben"}, table.name
     anna = delta.read(spark, home, RFM.name).filter("user_id = 'anna'").first()
@@ -110,7 +112,7 @@ def test_a_late_event_corrects_its_day_and_a_withdrawal_removes_the_user_everywh
     _decide(spark, home, "ben", datetime(2026, 3, 4, tzinfo=UTC), granted=False)
     report = _run(home, Window.day(date(2026, 3, 4)))
     assert report.details["users_removed"] == "1"
-    for table in (USER_ITEM_DAY, USER_DAY, RFM, ENGAGEMENT, AFFINITY):
+    for table in (USER_ITEM_DAY, USER_DAY, RFM, RFM_WINDOWS, ENGAGEMENT, AFFINITY):
         assert "ben" not in _users(spark, home, table.name), table.name
     tonight = delta.read(spark, home, RFM.name).filter("as_of = '2026-03-05'").collect()
     assert {row.user_id: row.frequency for row in tonight} == {"anna": 3, "cleo": 1}
@@ -129,10 +131,12 @@ def test_a_night_writes_affinities_of_whom_it_touched_and_those_of_the_others_st
     _run(home, night)
     assert {row.user_id for row in rows().filter(F.col("as_of") == F.lit(night.end)).collect()} == {"anna"}
     state = delta.read(spark, home, USER_STATE.name)
-    rounded = F.round("score", 6).alias("score")
-    others = [name for name in AFFINITY.names if name != "score"]
+    rounded = [F.round(name, 6).alias(name) for name in ("score", "recent_score")]
+    # A lift compares with the population as of the night that touched the user.
+    others = [name for name in AFFINITY.names if name not in ("score", "recent_score", "lift")]
     held, read = (
-        frame.select(*others, rounded) for frame in (standing(rows(), night.end), leanings_at(state, night.end))
+        frame.select(*others, *rounded)
+        for frame in (standing(rows(), night.end), leanings_at(state, night.end, of_users(state)))
     )
     assert {row.user_id for row in held.collect()} == {"anna", "ben"}
     assert_same_rows(held, read)

@@ -25,6 +25,7 @@ from lake.tables import (
     INTENT,
     REJECTED,
     RFM,
+    RFM_WINDOWS,
     TABLES,
     USERS,
     VALUE,
@@ -59,7 +60,8 @@ def event(number: int, day: date, **more: Any) -> dict[str, Any]:
 
 
 def leaning(day: date, key: str, score: float) -> dict[str, Any]:
-    return {"as_of": day, "dimension": "category", "key": key, "score": score, "share": score / 3, "evidence": 1}
+    return {"as_of": day, "dimension": "category", "key": key, "score": score, "share": score / 3, "lift": 1.5,
+            "recent_score": score / 2, "recent_share": None if key == "old" else 0.25, "evidence": 1}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +91,10 @@ def home(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Itera
         ],
         INTENT: [{"as_of": DAY} | MEANT],
         RFM: [{"as_of": earlier} | RFM_ROW | {"segment": "Promising"}, {"as_of": DAY} | RFM_ROW],
+        RFM_WINDOWS: [
+            {"as_of": DAY, "window_days": days, "frequency": number, "monetary": 10.0 * number}
+            for days, number in ((90, 2), (30, 1))
+        ],
         VALUE: [{"as_of": DAY} | WORTH],
         AFFINITY: [
             leaning(earlier, "old", 9.0), leaning(date(2026, 2, 9), "tea", 2.0), leaning(date(2026, 2, 9), "pans", 1.0),
@@ -115,7 +121,8 @@ def test_what_was_known_before_a_date_is_told_and_nothing_later_and_of_nobody_el
     assert found.tonight is None
     before = profile(home, WHO, date(2026, 2, 1))
     assert (before.activity, before.stated, before.leanings, before.consent["at"]) == (None, None, {"category": [
-        {"key": "old", "share": 3.0, "evidence": 1, "score": 9.0}]}, None)  # fmt: skip
+        {"key": "old", "share": 3.0, "lift": 1.5, "recent_share": None, "evidence": 1, "score": 9.0,
+         "recent_score": 4.5}]}, None)  # fmt: skip
 
 
 def test_the_latest_word_counts_and_of_two_at_once_the_withdrawal(home: Settings) -> None:
@@ -127,17 +134,20 @@ def test_the_latest_word_counts_and_of_two_at_once_the_withdrawal(home: Settings
 def test_leanings_stand_and_fade_as_the_features_say(spark: SparkSession, home: Settings) -> None:
     found = profile(home, WHO, DAY).leanings
     expected = standing(delta.read(spark, home, AFFINITY.name), DAY).filter(F.col("user_id") == WHO)
-    scores = {row.key: row.score for row in expected.collect()}
+    kept = expected.collect()
+    scores = {row.key: row.score for row in kept}
     assert set(scores) == {"tea", "pans"}
     assert [entry["key"] for entry in found["category"]] == ["tea", "pans"]
     assert {entry["key"]: entry["score"] for entry in found["category"]} == pytest.approx(scores)
+    lately = {entry["key"]: entry["recent_score"] for entry in found["category"]}
+    assert lately == pytest.approx({row.key: row.recent_score for row in kept})
 
 
 def test_rows_are_counted_in_every_table_with_a_user(home: Settings) -> None:
     counted = profile(home, WHO, DAY).rows
     assert counted == {"silver.events": 3, "silver.users": 1, "silver.consents": 4, "gold.rfm": 2, "gold.value": 1,
-                       "gold.affinity": 4, "silver.rejected": 1, "gold.engagement": 2, "gold.intent": 1,
-                       "gold.due_again": 4}  # fmt: skip
+                       "gold.rfm_windows": 2, "gold.affinity": 4, "silver.rejected": 1, "gold.engagement": 2,
+                       "gold.intent": 1, "gold.due_again": 4}  # fmt: skip
     with pytest.raises(AttuneError, match="nothing is held about 'nobody'") as refused:
         profile(home, "nobody")
     assert all(table.name in str(refused.value) for table in TABLES.values() if "user_id" in table.names)
@@ -152,7 +162,10 @@ def test_the_words_say_what_is_held(home: Settings, capsys: pytest.CaptureFixtur
         "at risk: active on 12 days, 0 of the last 28, the last 2026-01-20; 2.2 events a session",
         '1 items left in the cart worth 12.50, for 3 days at most; these are kettle; 2 searches, for "tea", "茶"',
         "2 orders worth 20.00, the last on 2026-02-20; recency 4, frequency 3, money 2 of 5: Loyal",
-        "still a customer with probability 0.75; 1.5 days with a purchase in 90", "tea 67% (1 events), pans 33%",
+        "1 orders worth 10.00 in 30 days, 2 orders worth 20.00 in 90 days",
+        "age 45-54, gender unknown",
+        "still a customer with probability 0.75; 1.5 days with a purchase in 90",
+        "tea 67% (1.5 times as much as people, 25% lately, 1 events), pans 33%",
         "tea on 2026-03-04 (bought on 3 days), bread on 2026-02-20 (bought on 3 days)\n",
         "no list of their own is published", "silver.rejected 1",
     ):  # fmt: skip

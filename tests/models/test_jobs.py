@@ -108,7 +108,8 @@ def test_first_training_makes_a_champion_with_metrics_plots_versions_and_commit(
     assert plots == {
         f"plots/{name}.png"
         for name in (
-            "ndcg_at_10_by_model", "rfm_segments", "score_distributions", "reliability", "wanted_by_intent",
+            "affinity_lifts", "ndcg_at_10_by_model", "rfm_segments", "score_distributions", "reliability",
+            "wanted_by_intent",
         )
     }  # fmt: skip
 

@@ -28,6 +28,7 @@ from models.ranking_features import (
 )  # fmt: skip
 from models.repurchase import repurchase
 from models.training import Log, fit_before, tiles_before
+from tests.features.silver import items as silver_items
 from tests.features.silver import user_item_days
 from tests.frames import assert_same_rows
 from tests.models.data import AS_OF, purchases, shop, shop_items, table_frame, tile_frame
@@ -89,6 +90,42 @@ def test_due_again_counts_in_the_persons_cycle_drawn_to_the_items(spark: SparkSe
     assert row.i_gap == pytest.approx(gap) and row.x_since == 10 and found["u", "b"].x_since == 0
     assert row.x_due_again == pytest.approx(15 / ((10 + PRIOR_OWN_GAPS * gap) / (1 + PRIOR_OWN_GAPS)))
     assert row.x_due_again > found["v0", "a"].x_due_again
+
+
+def test_leanings_are_looked_up_by_the_items_keys_at_the_deepest_level_too(spark: SparkSession) -> None:
+    wanted = pairs(tile_frame(spark, [("u", "a", 5, 1), ("u", "b", 5, 1), ("new", "a", 5, 1)]), AS_OF)
+    items = silver_items(
+        spark,
+        {"item_id": "a", "category": ["X", "Y", "Z"], "brand": "Ahn"},
+        {"item_id": "b", "category": ["X"], "brand": "Bo"},
+        {"item_id": "c", "brand": ""},
+    )
+    known = (
+        ("category_1", "X", 0.9, 1.5), ("category", "X > Y", 0.6, 3.0), ("category", "X", 0.1, None),
+        ("category_3", "X > Y > Z", 0.5, 2.0), ("brand", "Ahn", 1.0, 4.0), ("weekday", "monday", 1.0, None),
+    )  # fmt: skip
+    rows = [
+        {"user_id": "u", "dimension": d, "key": k, "share": s, "lift": n, "recent_share": s / 2} for d, k, s, n in known
+    ]
+    facts = Facts(wanted, table_frame(spark, RFM, []), table_frame(spark, AFFINITY, rows), items, AS_OF)
+    own = repurchase(wanted, popularity(wanted))
+    asked = spark.createDataFrame([("u", "a"), ("u", "b"), ("u", "c"), ("new", "a")], "user_id string, item_id string")
+    features = ranking_features(asked.withColumn("seen", F.lit(True)), own, facts, ())
+    found = {(row.user_id, row.item_id): row for row in features.collect()}
+    told = {
+        key: (
+            row.b_category,
+            row.b_category_deep,
+            row.b_category_lift,
+            row.b_brand,
+            row.b_brand_lift,
+            row.b_brand_recent,
+        )
+        for key, row in found.items()
+    }
+    assert told["u", "a"] == pytest.approx((0.6, 0.5, 3.0, 1.0, 4.0, 0.5))
+    assert told["u", "b"] == (pytest.approx(0.1), pytest.approx(0.9), None, 0.0, 0.0, 0.0)
+    assert told["u", "c"] == told["new", "a"] == (None,) * 6
 
 
 def test_what_is_in_the_cart_and_was_looked_at_is_known_of_a_candidate(spark: SparkSession) -> None:
