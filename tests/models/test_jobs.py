@@ -262,12 +262,14 @@ def test_a_model_knows_by_which_parameters_it_was_made(
 
 def test_a_wrong_parameter_is_told_before_anything_is_fitted(home: Settings) -> None:
     context = _context("train_models", home.model_copy(update={"parameters": {"als.rnk": 8}}), LATER, force="true")
-    with pytest.raises(ModelError, match=r"there is no parameter 'als.rnk'; allowed: als.alpha"):
+    with pytest.raises(ModelError, match=r"there is no parameter 'als.rnk'; allowed: alike.least_items"):
         train_models.run(context)
     assert "spark" not in context.__dict__
 
 
-@pytest.mark.parametrize(("model", "counts"), [("als", (1, 3)), ("next", (2,)), (HYBRID, (2,))])
+@pytest.mark.parametrize(
+    ("model", "counts"), [("als", (1, 3)), ("next", (2,)), ("alike", (1,)), ("together", (1,)), (HYBRID, (2,))]
+)
 def test_a_search_judges_settings_on_the_validation_window_and_goes_on(
     home: Settings, trained: Report, capsys: pytest.CaptureFixture[str], model: str, counts: tuple[int, ...]
 ) -> None:
