@@ -22,7 +22,7 @@ from jobs.airflow_api import AirflowApi, AirflowError, TaskState
 from jobs.processes import PROJECT, Service, free_port, port_taken
 from lake.console import say, step
 from lake.errors import SetupError
-from lake.settings import Settings
+from lake.settings import Settings, as_environment
 from lake.window import Window
 
 # A day's arrival runs through them in this order.
@@ -116,7 +116,7 @@ class AirflowHome:
         }
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "ATTUNE_"))}
         # The settings as they are now, whichever way they came; the folder's attune.toml adds nothing to them.
-        given = {f"ATTUNE_{name.upper()}": str(value) for name, value in self.settings if value is not None}
+        given = as_environment(self.settings)
         asked_only = {} if self.nightly else {"ATTUNE_FIRST_NIGHT": NEVER}
         return kept | _common() | given | own | asked_only
 

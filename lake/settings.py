@@ -6,13 +6,14 @@ Sources, strongest first: explicit arguments, environment variables (`ATTUNE_HOM
 
 from __future__ import annotations
 
+import json
 import os
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from lake.errors import SettingError
 
@@ -145,9 +146,22 @@ def load(**overrides: Any) -> Settings:
     merged = {name: value for name, value in from_file.items() if name not in from_env} | given
     try:
         return Settings(**merged)
+    except SettingsError as error:
+        raise SettingError(
+            f"environment: {error}: lists and tables are given as JSON, such as ATTUNE_RFM_WINDOWS_DAYS='[30, 90, 365]'"
+        ) from None
     except ValidationError as error:
         problems = "; ".join(
             f"{'.'.join(str(part) for part in item['loc'])}: got {item['input']!r}, {item['msg'].lower()}"
             for item in error.errors()
         )
         raise SettingError(f"settings: {problems}. Known settings: {', '.join(Settings.model_fields)}") from None
+
+
+def as_environment(settings: Settings) -> dict[str, str]:
+    """The environment variables from which load() reads the same settings."""
+    told = settings.model_dump(mode="json", exclude_none=True)
+    return {
+        f"ATTUNE_{name.upper()}": json.dumps(value) if isinstance(value, list | dict) else str(value)
+        for name, value in told.items()
+    }

@@ -20,7 +20,7 @@ import pyarrow as pa
 from deltalake import DeltaTable
 
 from jobs.processes import PROJECT
-from lake.settings import Settings
+from lake.settings import Settings, as_environment
 from lake.sources import load
 from lake.window import Window
 
@@ -179,8 +179,7 @@ def run_jobs(settings: Settings, window: Window, *jobs: str) -> None:
 def environment(settings: Settings) -> dict[str, str]:
     """The environment of a process that works on this installation."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("ATTUNE_")}
-    given = {f"ATTUNE_{name.upper()}": str(value) for name, value in settings if value is not None}
-    return kept | given | {"PYTHONPATH": str(PROJECT), "PYSPARK_PYTHON": sys.executable}
+    return kept | as_environment(settings) | {"PYTHONPATH": str(PROJECT), "PYSPARK_PYTHON": sys.executable}
 
 
 def checked(command: list[str], env: dict[str, str]) -> None:

@@ -1,0 +1,30 @@
+"""Settings on their way through the environment of other processes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lake.errors import SettingError
+from lake.settings import Settings, as_environment, load
+
+
+def test_another_process_reads_the_same_settings_from_its_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings(
+        home=tmp_path, missing_consent="granted", rfm_windows_days=(7, 30), diversity=0.25,
+        parameters={"als.rank": 8, "confidence.damping": "log"},
+    )  # fmt: skip
+    for name, value in as_environment(settings).items():
+        monkeypatch.setenv(name, value)
+    assert load() == settings
+
+
+def test_a_list_that_is_no_json_is_told_with_what_is_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ATTUNE_RFM_WINDOWS_DAYS", "(30, 90)")
+    with pytest.raises(
+        SettingError, match=r"rfm_windows_days.*as JSON, such as ATTUNE_RFM_WINDOWS_DAYS='\[30, 90, 365\]'"
+    ):
+        load()
