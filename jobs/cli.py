@@ -190,8 +190,8 @@ def profile(
     json: Json = False,
 ) -> None:
     """Show all that is held about a person, in words and numbers. No Spark, no Java."""
+    from jobs.profile_words import show
     from jobs.user_profile import profile as look_up
-    from jobs.user_profile import show
 
     day = parse_date(as_of) if as_of else None
     found = look_up(settings_of(home, missing_consent), user, day)

@@ -12,7 +12,8 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from features.affinity import standing
-from jobs.user_profile import profile, show
+from jobs.profile_words import show
+from jobs.user_profile import profile
 from lake import delta
 from lake.errors import AttuneError, ServingError
 from lake.settings import Settings
