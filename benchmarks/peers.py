@@ -14,8 +14,8 @@ import duckdb
 import polars as pl
 import pyarrow as pa
 
-from features.affinity import HALF_LIFE_DAYS, KEYS_KEPT, PRICE_BANDS, RECENT_HALF_LIFE_DAYS, WEEKDAYS, WEIGHTS
-from features.leanings import CATEGORY_LEVELS, LEVELS
+from features.affinity import HALF_LIFE_DAYS, KEYS_KEPT, PRICE_BANDS, RECENT_HALF_LIFE_DAYS, WEIGHTS
+from features.leanings import CATEGORY_LEVELS, LEVELS, WEEKDAYS
 from features.lift import PRIOR_EVENTS
 from features.tiles import COUNTED, DAYPARTS
 

@@ -22,13 +22,13 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from features.item_history import EPOCH, only
-from features.leanings import CATEGORY_LEVELS, LEVELS, OF_DAYS, OF_ITEMS, PATH, SEPARATOR, best, summed
+from features.leanings import CATEGORY_LEVELS, LEVELS, SEPARATOR, best, summed
 from features.lift import lifted, of_rows
+from features.packing import OF_DAYS, OF_ITEMS, PATH
 from features.quintiles import boundaries, score
-from features.tiles import sign_of, signed
+from features.tiles import DAYPARTS, sign_of, signed
 
 DIMENSIONS = (*LEVELS, "brand", "price_band", *OF_DAYS)
-WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 # What an event says about liking, against a view. An impression says nothing: the user did not ask for it.
 WEIGHTS = {
@@ -86,8 +86,7 @@ def leanings(
     anchor: date,
     half_life_days: float = HALF_LIFE_DAYS,
 ) -> DataFrame:
-    """[user_id, user_bucket, period, leanings]: what the tiles add to each key of a user, as of the anchor, in their
-    order.
+    """features.leanings.PACKED: what the tiles add to each key of a user, as of the anchor.
 
     units: score in whole multiples of 2^-KEPT_BITS. evidence: events with a weight, undecayed. recent, before: units
     of the recent score, of the period (period_of the user's last event) and of the one before, as of the start of
@@ -95,7 +94,7 @@ def leanings(
     is counted in.
     """
     kept = _kept(anchor, half_life_days)
-    return summed(_by_item(user_item_day, keys, kept).unionByName(_by_day(user_day, kept), allowMissingColumns=True))
+    return summed(_by_item(user_item_day, keys, kept), _by_day(user_day, kept), DAYPARTS)
 
 
 def population(
@@ -110,7 +109,7 @@ def leanings_at(
 ) -> DataFrame:
     """gold.affinity as of a date, a user x dimension x key with a positive score.
 
-    users: [user_id, user_bucket, period, leanings], kept as of the anchor of as_of. population: features.lift.shares of
+    users: features.leanings.PACKED, kept as of the anchor of as_of. population: features.lift.shares of
     everybody as of it. share: of the user's positive scores in
     the dimension. A user's KEYS_KEPT best keys of a dimension are kept. Row by row: users need not be shuffled.
     """
@@ -205,36 +204,20 @@ def _by_item(tiles: DataFrame, keys: DataFrame, kept: Column) -> DataFrame:
 
 
 def _by_day(tiles: DataFrame, kept: Column) -> DataFrame:
-    """The same from when, where and on what users were active; every event weighs 1. A row a user, dimension and key.
+    """The days of features.leanings.summed: every event weighs 1.
 
     Weekdays are those of the day tiles, UTC. Place: the country that the day was last seen from.
     """
-    weekday = F.element_at(F.array(*(F.lit(name) for name in WEEKDAYS)), F.weekday("event_date") + 1)
-
-    def counted(dimension: str, *key_and_count: Column) -> DataFrame:
-        kind = F.lit(dimension).alias("dimension")
-        period = period_of(F.col("event_date")).alias("period")
-        return tiles.select("user_id", "user_bucket", kind, *key_and_count, kept.alias("_kept"), period, sign_of(tiles))
-
-    events = F.col("events").cast("double").alias("_count")
-    entries = (
-        counted("daypart", F.explode("dayparts").alias("key", "_count"))
-        .unionByName(counted("weekday", weekday.alias("key"), events))
-        .unionByName(counted("device", F.explode("devices").alias("key", "_count")))
-        .unionByName(counted("place", F.col("country").alias("key"), events))
-    )
-    return (
-        entries.filter((F.col("key") != UNKNOWN_DEVICE) & (F.col("_count") > 0))
-        .withColumn("units", F.rint(F.col("_count") * F.col("_kept")).cast("long"))
-        .withColumn("evidence", F.col("_count").cast("long"))
-        .select("user_id", "user_bucket", "dimension", "key", "period", *signed("units", "evidence"))
-        .groupBy("user_id", "dimension", "key")
-        .agg(
-            *(F.max(name).alias(name) for name in ("user_bucket", "period")),
-            *(F.sum(name).alias(name) for name in ("units", "evidence")),
-        )
-        .withColumn("recent", F.lit(0).cast("long"))
-    )
+    numbered = tiles.select(
+        "user_id", "user_bucket", F.weekday("event_date").alias("weekday"), kept.alias("kept"), sign_of(tiles),
+        period_of(F.col("event_date")).alias("period"), F.col("events").cast("double").alias("events"),
+        *(F.try_element_at("dayparts", F.lit(part)).alias(part) for part in DAYPARTS), F.col("country").alias("place"),
+        F.posexplode_outer("devices").alias("_at", "device", "device_events"),
+    )  # fmt: skip
+    first = F.coalesce("_at", F.lit(0)) == 0
+    of_day = {name: F.when(first, F.col(name)) for name in ("events", *DAYPARTS)}
+    known = F.when(F.col("device") != UNKNOWN_DEVICE, F.col("device"))
+    return numbered.withColumns(of_day | {"device": known}).drop("_at")
 
 
 def _key(dimension: str, key: Column) -> Column:

@@ -11,7 +11,7 @@ from datetime import date
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
-from features.leanings import OF_ITEMS, PATH
+from features.packing import OF_ITEMS, PATH
 
 EPOCH, NEVER = date(1970, 1, 1), date(9999, 12, 31)
 

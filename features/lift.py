@@ -15,15 +15,16 @@ from __future__ import annotations
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from features.leanings import CATEGORY_LEVELS, LEVELS, OF_ITEMS, PATH, SEPARATOR
+from features.leanings import CATEGORY_LEVELS, LEVELS, SEPARATOR, totals
+from features.packing import OF_ITEMS, PATH
 
 PRIOR_EVENTS = 10.0
 
 
 def of_users(users: DataFrame) -> DataFrame:
-    """The population's shares from the leanings of all of its users, as of their anchor: see shares."""
-    entries = users.select(F.inline("leanings")).filter(F.col("dimension").isin(*OF_ITEMS))
-    return shares(_by_level(entries.groupBy("dimension", "key").agg(_sum("units"))))
+    """The population's shares from the packed leanings of all of its users, as of their anchor: see shares."""
+    whole = "CAST(CAST(sum(high) AS DECIMAL(27,0)) * 4294967296 + sum(low) AS DECIMAL(27,0))"
+    return shares(totals(users).groupBy("dimension", "key").agg(F.expr(whole).alias("units")))
 
 
 def of_rows(rows: DataFrame) -> DataFrame:

@@ -1,10 +1,10 @@
 """The state of every user, from which RFM, engagement, value and affinities are read as of a date, kept up by changes
 of tiles.
 
-What features.facts.users knows of them, and leanings: see features/affinity.py. Counts, money and units are whole
-numbers, so that a tile can be added or taken back exactly and in any order: kept up by changes, the state equals the
-one made from nothing, to the last bit. What cannot be taken back (the first and the last day of something) is noticed,
-and those users alone are made from their tiles again.
+What features.facts.users knows of them, and what they lean to: see features/affinity.py and, for how it is held,
+features/packing.py. Counts, money and units are whole numbers, so that a tile can be added or taken back exactly and in
+any order: kept up by changes, the state equals the one made from nothing, to the last bit. What cannot be taken back
+(the first and the last day of something) is noticed, and those users alone are made from their tiles again.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from pyspark.sql import functions as F
 
 from features.affinity import HALF_LIFE_DAYS, anchor_of, leanings, period_of
 from features.facts import BOUGHT, ENDS, SUMS, all_bought, calendar, ends, facts, latest_bought, users
-from features.leanings import LEANINGS, merged
+from features.leanings import merged
 
-COLUMNS = ("user_id", "user_bucket", *SUMS, *ENDS, "country", "country_day", "calendar", "bought", "period", "leanings")
+COLUMNS = ("user_id", "user_bucket", *SUMS, *ENDS, "country", "country_day", "calendar", "bought", "period", "packed")
 
 
 def from_nothing(
@@ -33,7 +33,7 @@ def from_nothing(
     days = user_day.filter(before)
     parts = leanings(user_item_day.filter(before), days, keys, anchor, half_life_days)
     found = users(facts(days)).join(parts.drop("user_bucket"), "user_id", "left")
-    return found.withColumn("leanings", _or_none("leanings")).select(*COLUMNS)
+    return found.withColumn("packed", F.coalesce("packed", F.lit(b""))).select(*COLUMNS)
 
 
 def changed(
@@ -56,8 +56,8 @@ def changed(
     new = _user_changes(day_changes)
     parts = leanings(item_changes, day_changes, keys, anchor, half_life_days)
     parts = parts.select(
-        "user_id", F.col("user_bucket").alias("_bucket"), F.col("leanings").alias("_leanings"),
-        F.col("period").alias("_leanings_period"),
+        "user_id", F.col("user_bucket").alias("_bucket"), F.col("packed").alias("_packed"),
+        F.col("period").alias("_packed_period"),
     )  # fmt: skip
     # Tiles went of someone the state does not know: forgotten meanwhile, and perhaps back with the same tiles.
     unknown = (
@@ -77,14 +77,14 @@ def changed(
         F.greatest("old_country_day", "country_day").alias("country_day"),
         _days_together().alias("calendar"),
         _bought_together().alias("bought"),
-        F.greatest("old_period", "_leanings_period").alias("period"),
-        F.col("old_leanings").alias("leanings"),
-        F.col("old_period").alias("leanings_period"),
-        "_leanings",
-        "_leanings_period",
+        F.greatest("old_period", "_packed_period").alias("period"),
+        F.col("old_packed").alias("packed"),
+        F.col("old_period").alias("packed_period"),
+        "_packed",
+        "_packed_period",
         _uncertain().alias("uncertain"),
     )
-    return merged(rows, "leanings", "_leanings")
+    return merged(rows, "packed", "_packed")
 
 
 def _user_changes(day_changes: DataFrame) -> DataFrame:
@@ -135,7 +135,7 @@ def _uncertain() -> Column:
     country = (F.col("country_gone") == F.col("old_country_day")) & ~_moved()
     # A period of which every day that came went again.
     last = period_of(_farther("old_last_active", "last_active"))
-    beyond = F.greatest("old_period", "_leanings_period") > last
+    beyond = F.greatest("old_period", "_packed_period") > last
     uncertain = F.col("unknown").isNotNull() | F.coalesce(country, F.lit(False)) | F.coalesce(beyond, F.lit(False))
     for end in ENDS:
         reached = F.coalesce(F.col(end) == _farther(f"old_{end}", end), F.lit(False))
@@ -172,7 +172,3 @@ def _bought_together() -> Column:
     same = F.filter(old, lambda entry: ~F.array_contains(days, entry["day"]))
     moved = F.filter(F.transform(days, of_day), lambda entry: (entry["orders"] != 0) | (entry["net_micros"] != 0))
     return latest_bought(F.concat(same, moved), _farther("old_last_active", "last_active"))
-
-
-def _or_none(entries: str) -> Column:
-    return F.coalesce(entries, F.array().cast(LEANINGS))

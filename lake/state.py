@@ -137,7 +137,11 @@ def write(frame: DataFrame, settings: Settings, base: Marker | None, marker: Mar
 
     def commit() -> None:
         if whole:
-            rows.write.format("delta").mode("overwrite").save(path)
+            # Columns of an earlier contract go.
+            told = (
+                F.col(item.name).alias(item.name, metadata={"comment": item.comment}) for item in USER_STATE.columns
+            )
+            rows.select(*told).write.format("delta").mode("overwrite").option("overwriteSchema", "true").save(path)
             return
         merge = SparkTable.forPath(spark, path).alias("old").merge(rows.alias("new"), "old.user_id = new.user_id")
         merge = merge.whenMatchedDelete("new.days = 0").whenMatchedUpdateAll()

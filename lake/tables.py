@@ -514,13 +514,7 @@ USER_STATE = Table(
             "orders and money of the calendar's days that have any, in order",
         ),
         column("period", "int", "of the user's last event, in periods of 168 days since 1970; null without leanings"),
-        column(
-            "leanings",
-            "array<struct<dimension: string, key: string, units: bigint, evidence: bigint, recent: bigint, "
-            "before: bigint>>",
-            "by key: score as of the anchor in multiples of 2^-26, events behind it, and the recent score of the "
-            "period and of the one before; see features/affinity.py",
-        ),
+        column("packed", "binary", "dimension, key and amounts of each leaning, as of an anchor: features/packing.py"),
         column("touched", "date", "the end of the window that changed the row last"),
     ),
 )

@@ -15,7 +15,8 @@ from pyspark.sql import functions as F
 
 from features.affinity import item_keys
 from features.due_again import PRIOR_GAPS, PRIOR_OWN_GAPS, drawn
-from features.leanings import LEVELS, PATH, SEPARATOR
+from features.leanings import LEVELS, SEPARATOR
+from features.packing import PATH
 from models.interactions import strength
 
 ITEM = (

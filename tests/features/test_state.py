@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import date
 
+import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
@@ -16,6 +18,7 @@ from features.engagement import engagement
 from features.facts import facts, users
 from features.item_history import changes, only, versions
 from features.lift import of_users
+from features.packing import PATH, STORED, unpacked
 from features.rfm import rfm, scored
 from features.state import COLUMNS, changed, from_nothing
 from features.tiles import user_day, user_item_day
@@ -175,5 +178,7 @@ def test_an_item_that_changes_its_category_keeps_its_past(spark: SparkSession) -
     days = user_days(spark, {"event_date": day(0)})
     tiles = user_item_days(spark, *({"event_date": day(number), "views": number} for number in (1, 2, 3)))
     state = from_nothing(tiles, days, versions(history), END)
-    evidence = {entry.key: entry.evidence for entry in state.collect()[0].leanings if entry.dimension == "path"}
+    entries = unpacked(pa.array([state.collect()[0].packed], pa.binary()))
+    of_path = entries.take(np.flatnonzero(entries.dimension == STORED.index(PATH)))
+    evidence = dict(zip(of_path.keys.take(pa.array(of_path.key)).to_pylist(), of_path.amounts[1].tolist(), strict=True))
     assert evidence == {"drinks": 1, "health": 5}

@@ -194,16 +194,17 @@ def test_tiles_of_an_earlier_contract_count_no_quick_exits_until_they_are_made_a
 
 
 def test_a_state_of_an_earlier_contract_is_made_from_nothing_once(spark: SparkSession, home: Settings) -> None:
-    """Its rows lack columns, its leanings lack amounts, and its marker does not say what they hold."""
+    """Its rows lack columns, its leanings are no packed ones, and its marker does not say what they hold."""
+    import pyarrow as pa
     from deltalake import CommitProperties, DeltaTable, write_deltalake
 
     path = str(home.lake / "gold" / "user_state")
     said = json.loads(next(iter(DeltaTable(path).history(1)))["userMetadata"])
     del said["columns"]
-    rows = DeltaTable(path).to_pyarrow_table().drop_columns(["purchase_days", "calendar", "first_active", "period"])
-    kept = ("dimension", "key", "units", "evidence")
-    leanings = [[{name: entry[name] for name in kept} for entry in user] for user in rows["leanings"].to_pylist()]
-    rows = rows.set_column(rows.schema.get_field_index("leanings"), "leanings", [leanings])
+    lacking = ["purchase_days", "calendar", "first_active", "period", "packed"]
+    rows = DeltaTable(path).to_pyarrow_table().drop_columns(lacking)
+    leanings = [[{"dimension": "path", "key": "drinks", "units": 1, "evidence": 1}]] * rows.num_rows
+    rows = rows.append_column("leanings", pa.array(leanings))
     earlier = CommitProperties(custom_metadata={"userMetadata": json.dumps(said)})
     write_deltalake(path, rows, mode="overwrite", schema_mode="overwrite", commit_properties=earlier)
     _assert_from_nothing_once(spark, home)
