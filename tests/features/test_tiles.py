@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import date
+from typing import Any
 
-from pyspark.sql import SparkSession
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
+from pyspark.sql import Row, SparkSession
 from pyspark.sql import functions as F
 
-from features.tiles import user_day, user_item_day
+from features.tiles import DAYPARTS, user_day, user_item_day
 from lake.delta import conform
 from lake.tables import USER_DAY, USER_ITEM_DAY
 from tests.features.silver import at, by, events
@@ -121,3 +127,56 @@ def test_the_tiles_of_a_day_do_not_depend_on_other_days(spark: SparkSession) -> 
             maps = {name: F.to_json(name) for name in ("dayparts", "devices")}
             alone, among = alone.withColumns(maps), among.withColumns(maps)
         assert_same_rows(alone, among)
+
+
+LINES = st.lists(
+    st.fixed_dictionaries(
+        {
+            "user_id": st.sampled_from(["anna", "ben"]), "day": st.integers(1, 3), "hour": st.integers(0, 23),
+            "event_type": st.sampled_from(["view", "purchase", "return"]),
+            "quantity": st.sampled_from([None, 1.0, 2.5]), "amount": st.sampled_from([None, 0.1, 7.0]),
+            "session_id": st.sampled_from([None, "a", "b"]),
+            "order_id": st.sampled_from([None, "1", "2"]), "device": st.sampled_from([None, "web", "tv"]),
+            "country": st.sampled_from([None, "DE", "FR"]), "dwell_ms": st.sampled_from([None, 5]),
+            "returned_event_id": st.sampled_from([None, "event-0"]), "source": st.sampled_from(["shop", "till"]),
+        }
+    ),
+    min_size=1, max_size=25,
+)  # fmt: skip
+
+
+@examples(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+@given(LINES)
+def test_a_day_is_what_it_is_when_its_events_are_looked_at_one_by_one(
+    spark: SparkSession, lines: list[dict[str, Any]]
+) -> None:
+    rows = [row | {"event_time": at(f"2026-03-0{row.pop('day')}", row.pop("hour"))} for row in map(dict, lines)]
+    frame = events(spark, *rows)
+    happened, tiles = frame.collect(), by(conform(user_day(frame), USER_DAY), "user_id", "event_date")
+    assert set(tiles) == {(row.user_id, row.event_date) for row in happened}
+    for (user, today), tile in tiles.items():
+        mine = [row for row in happened if row.user_id == user]
+        own = [row for row in mine if row.event_date == today]
+        bought = [row for row in own if row.event_type == "purchase"]
+
+        def order(row: Row) -> tuple[str | None, ...]:
+            return (row.source, row.order_id, None if row.order_id else row.session_id or row.event_id)
+
+        earlier = {order(row) for row in mine if row.event_type == "purchase" and row.event_date < today}
+        visits = Counter(row.session_id for row in own if row.session_id)
+        located = [(row.event_time, row.country) for row in own if row.country]
+        expected = {
+            "events": len(own), "sessions": len(visits), "quick_exits": sum(n == 1 for n in visits.values()),
+            "dwell_ms": sum(row.dwell_ms or 0 for row in own), "orders": len({*map(order, bought)} - earlier),
+            "amount": pytest.approx(sum(row.amount or 0 for row in bought)),
+            "amount_returned": pytest.approx(
+                sum(row.amount or 0 for row in own if row.event_type == "return" and row.returned_event_id)
+            ),
+            "units": pytest.approx(sum(row.quantity or 0 for row in bought)),
+            "last_purchase_time": max((row.event_time for row in bought), default=None),
+            "last_time": max(row.event_time for row in own),
+            "dayparts": dict(Counter(DAYPARTS[row.event_time.hour // 6] for row in own)),
+            "devices": dict(Counter(row.device or "unknown" for row in own)),
+            "country": max(located)[1] if located else None,
+        }  # fmt: skip
+        assert {name: tile[name] for name in expected} == expected
