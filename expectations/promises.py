@@ -30,12 +30,11 @@ class Unique:
 
     def expectation(self) -> Any:
         """The Great Expectations object."""
-        from great_expectations.expectations import ExpectColumnValuesToBeUnique, ExpectCompoundColumnsToBeUnique
+        from expectations.keys import ExpectKeysToBeUnique
 
-        common: dict[str, Any] = {"description": f"{self.name}: no {self.reason}", "meta": {"rule": self.name}}
-        if len(self.columns) == 1:
-            return ExpectColumnValuesToBeUnique(column=self.columns[0], **common)
-        return ExpectCompoundColumnsToBeUnique(column_list=list(self.columns), **common)
+        return ExpectKeysToBeUnique(
+            columns=list(self.columns), description=f"{self.name}: no {self.reason}", meta={"rule": self.name}
+        )
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from datetime import date, timedelta
+from functools import partial
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -24,6 +25,7 @@ from features.tiles import user_day, user_item_day
 from jobs import due, value
 from jobs.drift import check_drift
 from jobs.job import CLEANED_FROM, Context, Report
+from jobs.together import together
 from jobs.user_state import bring_forward, state_at
 from jobs.version import code_version
 from lake import delta, log
@@ -47,6 +49,7 @@ from lake.tables import (
     USER_ITEM_DAY,
     USER_STATE,
     VALUE,
+    Table,
 )
 from lake.window import EARLIEST, Window, parse_date
 
@@ -116,9 +119,15 @@ def _write_tiles(context: Context, tiles: Window, consents: DataFrame, missing: 
     read = _recomputed(tiles, 1)
     events = _table(context, EVENTS.name).filter(delta.in_window("event_date", read))
     allowed = consented_events(events, consents, missing, context.window.as_of)
-    for table, make in ((USER_ITEM_DAY, user_item_day), (USER_DAY, user_day)):
-        written = make(allowed).filter(delta.in_window("event_date", tiles))
-        delta.replace_window(written, context.settings, table, delta.in_window("event_date", tiles), context.run_id)
+    written = delta.in_window("event_date", tiles)
+    together(
+        *(
+            partial(
+                delta.replace_window, make(allowed).filter(written), context.settings, table, written, context.run_id
+            )
+            for table, make in ((USER_ITEM_DAY, user_item_day), (USER_DAY, user_day))
+        )
+    )
 
 
 def _forget(context: Context, consents: DataFrame, missing: MissingConsent) -> int:
@@ -156,28 +165,30 @@ def _write_features(context: Context, tiles: Window, forgotten: int) -> Report:
     meant, again = _intent(context).persist(), due.due_at(context, marker)
     scores = value.value_at(context, state, end)
     worth = scores.frame.persist() if scores.frame is not None else None
+    told = [
+        (RFM, users), (RFM_WINDOWS, lately), (ENGAGEMENT, engaged), (INTENT, meant), (AFFINITY, anew),
+        (DUE_AGAIN, again.rows), (VALUE, worth),
+    ]  # fmt: skip
+    made = [(table, rows) for table, rows in told if rows is not None]
+    together(*(rows.count for _, rows in made))
     segments = {row["segment"]: row["count"] for row in users.groupBy("segment").count().collect()}
     beyond = check_drift(context, tiles, segments)
-    for table, frame in (
-        (RFM, users),
-        (RFM_WINDOWS, lately),
-        (ENGAGEMENT, engaged),
-        (INTENT, meant),
-        (AFFINITY, anew),
-        (DUE_AGAIN, again.rows),
-        (VALUE, worth),
-    ):
-        if frame is not None:
-            gate(frame, table.name, context.settings, context.run_id)
+    for table, rows in made:
+        gate(rows, table.name, context.settings, context.run_id)
     for usual in again.cycles.values():
         gate(usual, CYCLES.name, context.settings, context.run_id)
     today, days = delta.in_window("as_of", Window.day(end)), sorted({end, marker.as_of})
-    for table, frame in ((RFM, users), (RFM_WINDOWS, lately), (ENGAGEMENT, engaged), (INTENT, meant)):
-        delta.replace_window(frame, context.settings, table, today, context.run_id, files=1)
     written = " OR ".join(delta.in_window("as_of", Window.day(day)) for day in days)
-    delta.replace_window(anew, context.settings, AFFINITY, written, context.run_id)
-    due.write(context, again, days, corrected=tiles.start < context.window.start)
-    value.write(context, scores)
+
+    def replace(table: Table, frame: DataFrame, rows: str, files: int | None = 1) -> partial[None]:
+        return partial(delta.replace_window, frame, context.settings, table, rows, context.run_id, files)
+
+    together(
+        *(replace(table, rows, today) for table, rows in told[:4] if rows is not None),
+        replace(AFFINITY, anew, written, None),
+        partial(due.write, context, again, days, corrected=tiles.start < context.window.start),
+        partial(value.write, context, scores),
+    )
     report = Report(details=_details(segments, context, forgotten) | {"drift": str(beyond), "value": scores.made_by})
     for frame in (users, lately, engaged, meant, anew, worth, state):
         if frame is not None:
