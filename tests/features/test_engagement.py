@@ -15,7 +15,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from features.affinity import item_keys
-from features.engagement import engagement
+from features.engagement import clumpiness, engagement
 from features.facts import facts, users
 from features.item_history import only
 from features.state import from_nothing
@@ -59,6 +59,17 @@ def test_engagement_by_hand(spark: SparkSession) -> None:
     assert anna["trend"] == pytest.approx(math.log((3 + 1) / (1 + 1)))
     gaps = [gap / 366 for gap in (366 - 92, 1, 62, 1, 20, 1, 7)]
     assert anna["clumpiness"] == pytest.approx(1 + sum(gap * math.log(gap) for gap in gaps) / math.log(7))
+
+
+def test_clumpiness_of_three_customers_of_thirty_days_is_what_is_published(spark: SparkSession) -> None:
+    """Evenly, in two clumps and in one: Zhang, Bradlow & Small print .036, .48 and .34."""
+    customers = {"even": (1, 6, 11, 16, 21, 26), "two": (2, 3, 4, 27, 28, 29), "one": (13, 14, 15, 16, 17, 18)}
+    rows = [(name, [date(2026, 1, day) for day in days]) for name, days in customers.items()]
+    frame = spark.createDataFrame(rows, "name string, calendar array<date>")
+    found = {row.name: row.clumpy for row in frame.select(
+        "name", clumpiness(F.lit(date(2026, 1, 31)), 30).alias("clumpy")).collect()}  # fmt: skip
+    assert found == {name: pytest.approx(value, abs=0.0005) for name, value in
+                     (("even", 0.036), ("two", 0.477), ("one", 0.341))}  # fmt: skip
 
 
 def test_stages_at_their_boundaries(spark: SparkSession) -> None:
