@@ -21,7 +21,8 @@ from features.lift import of_users
 from features.rfm import scored
 from features.rfm_windows import windowed
 from features.tiles import user_day, user_item_day
-from jobs import due, value
+from jobs import due, held, value
+from jobs.contexts import contexts_at
 from jobs.drift import check_drift
 from jobs.job import CLEANED_FROM, Context, Report
 from jobs.user_state import bring_forward, state_at
@@ -35,6 +36,7 @@ from lake.state import Marker
 from lake.tables import (
     AFFINITY,
     CONSENTS,
+    CONTEXT,
     CYCLES,
     DUE_AGAIN,
     ENGAGEMENT,
@@ -130,7 +132,8 @@ def _forget(context: Context, consents: DataFrame, missing: MissingConsent) -> i
         return 0
     removed = 0
     for table in (
-        USER_ITEM_DAY, USER_DAY, USER_STATE, RFM, RFM_WINDOWS, ENGAGEMENT, INTENT, AFFINITY, DUE_AGAIN, VALUE,
+        USER_ITEM_DAY, USER_DAY, USER_STATE, RFM, RFM_WINDOWS, ENGAGEMENT, INTENT, AFFINITY, CONTEXT, DUE_AGAIN,
+        VALUE,
     ):  # fmt: skip
         users = _table(context, table.name).select("user_id")
         gone = without_consent(users, consents, missing).persist()
@@ -143,8 +146,8 @@ def _forget(context: Context, consents: DataFrame, missing: MissingConsent) -> i
 
 
 def _write_features(context: Context, tiles: Window, forgotten: int) -> Report:
-    """RFM, engagement and value of all users, affinities of those touched, from the state; intent and what is due again
-    from the last days; written when all pass.
+    """RFM, engagement and value of all users, affinities of those touched, from the state; intent, contexts and what is
+    due again from the last days; written when all pass.
     """
     end = context.window.end
     marker, _ = bring_forward(context)
@@ -154,6 +157,7 @@ def _write_features(context: Context, tiles: Window, forgotten: int) -> Report:
     lately = windowed(state, end, context.settings.rfm_windows_days).persist()
     anew = _affinities(context, marker, state).persist()
     meant, again = _intent(context).persist(), due.due_at(context, marker)
+    placed = contexts_at(context, marker)
     scores = value.value_at(context, state, end)
     worth = scores.frame.persist() if scores.frame is not None else None
     segments = {row["segment"]: row["count"] for row in users.groupBy("segment").count().collect()}
@@ -164,7 +168,8 @@ def _write_features(context: Context, tiles: Window, forgotten: int) -> Report:
         (ENGAGEMENT, engaged),
         (INTENT, meant),
         (AFFINITY, anew),
-        (DUE_AGAIN, again.rows),
+        (CONTEXT, placed.rows),
+        (DUE_AGAIN, again.held.rows),
         (VALUE, worth),
     ):
         if frame is not None:
@@ -176,10 +181,12 @@ def _write_features(context: Context, tiles: Window, forgotten: int) -> Report:
         delta.replace_window(frame, context.settings, table, today, context.run_id, files=1)
     written = " OR ".join(delta.in_window("as_of", Window.day(day)) for day in days)
     delta.replace_window(anew, context.settings, AFFINITY, written, context.run_id)
-    due.write(context, again, days, corrected=tiles.start < context.window.start)
+    corrected = tiles.start < context.window.start
+    held.write(context, placed, days, corrected=corrected)
+    due.write(context, again, days, corrected=corrected)
     value.write(context, scores)
     report = Report(details=_details(segments, context, forgotten) | {"drift": str(beyond), "value": scores.made_by})
-    for frame in (users, lately, engaged, meant, anew, worth, state):
+    for frame in (users, lately, engaged, meant, anew, placed.rows, worth, state):
         if frame is not None:
             frame.unpersist()
     again.release()
@@ -206,10 +213,9 @@ def _affinities(context: Context, marker: Marker, state: DataFrame) -> DataFrame
     """Rows of gold.affinity: as of the marker's date, of the users touched since the latest row before it; and, where
     the window lies in the past, as of its end, of everybody. state: as of the window's end.
     """
-    since = log.last_date(context.settings, AFFINITY.name, "as_of", marker.as_of)
-    held = _table(context, USER_STATE.name)
-    touched = held if since is None else held.filter(F.col("touched") > F.lit(since))
-    rows = leanings_at(touched, marker.as_of, of_users(held))
+    everybody, touched = _table(context, USER_STATE.name), held.touched(context, AFFINITY, marker)
+    asked = everybody if touched is None else touched
+    rows = leanings_at(asked, marker.as_of, of_users(everybody))
     if marker.as_of == context.window.end:
         return rows
     return rows.unionByName(leanings_at(state, context.window.end, of_users(state)))

@@ -397,6 +397,34 @@ DUE_AGAIN = Table(
     ),
 )
 
+CONTEXT = Table(
+    name="gold.context",
+    grain="user x context x situation x category, as of a night that touched the user; holds until their next, 28 days "
+    "at most",
+    owner="build_features",
+    written="replace_window",
+    window="as_of",
+    keys=("user_id", "context", "situation", "key", "as_of"),
+    keep_days=30,
+    retention="30 days",
+    columns=(
+        USER,
+        BUCKET,
+        column("as_of", "date", "computed from events strictly before this date, UTC", stats=True),
+        column("context", "string", "daypart, week, device or place", stats=True),
+        column("situation", "string", "a daypart; working day or weekend; a device; a country"),
+        column("key", "string", "the broadest level of a category, as in gold.affinity's category_1"),
+        column("share", "double", "of what the user did there in the last 28 days, by weights; above 0"),
+        column(
+            "lift",
+            "double",
+            "share over the category's share in all they did then, drawn to 1 for little evidence; null for what they "
+            "turn away from on the whole",
+        ),
+        column("evidence", "long", "events behind it"),
+    ),
+)
+
 CYCLES = Table(
     name="gold.cycles",
     grain="item or category that people bought again x date",
@@ -696,7 +724,7 @@ TABLES: dict[str, Table] = {
     table.name: table
     for table in (
         EVENTS, REJECTED, ITEMS, USERS, CONSENTS, USER_ITEM_DAY, USER_DAY, ITEM_KEYS, USER_STATE, RFM, RFM_WINDOWS,
-        ENGAGEMENT, INTENT, AFFINITY, DUE_AGAIN, CYCLES, VALUE, VALUE_FITS, USER_FACTORS, ITEM_FACTORS, RECOMMENDATIONS,
-        FALLBACKS, SNAPSHOTS, RUNS, DRIFT, FILES,
+        ENGAGEMENT, INTENT, AFFINITY, CONTEXT, DUE_AGAIN, CYCLES, VALUE, VALUE_FITS, USER_FACTORS, ITEM_FACTORS,
+        RECOMMENDATIONS, FALLBACKS, SNAPSHOTS, RUNS, DRIFT, FILES,
     )
 }  # fmt: skip
