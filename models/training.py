@@ -85,7 +85,8 @@ class Timings(dict[str, float]):
 @dataclass(frozen=True)
 class Log:
     """What a training reads, of consenting users. events: silver.events without bots. tiles, days: gold.user_item_day
-    and gold.user_day. items: silver.items. wanted: the positives of the events.
+    and gold.user_day. items: silver.items. wanted: the positives of the events. profiles: silver.users, for a plot; or
+    None.
     """
 
     events: DataFrame
@@ -93,6 +94,7 @@ class Log:
     days: DataFrame
     items: DataFrame
     wanted: DataFrame
+    profiles: DataFrame | None = None
 
 
 def fit_before(
