@@ -48,7 +48,7 @@ SUITES: dict[str, Suite] = {
         Suite("silver.events", events.SUITE),
         Suite("gold.rfm", rfm.SUITE),
         Suite("gold.rfm_windows", rfm.WINDOWS_SUITE),
-        Suite("gold.engagement", engagement.SUITE),
+        Suite("gold.engagement", engagement.SUITE, engagement.with_checks),
         Suite("gold.intent", intent.SUITE, intent.with_checks),
         Suite("gold.affinity", affinity.SUITE),
         Suite("gold.context", context.SUITE),

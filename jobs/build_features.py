@@ -7,7 +7,7 @@ over this window says which they are, all days within the late horizon.
 from __future__ import annotations
 
 import json
-from datetime import date, timedelta
+from datetime import timedelta
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -16,6 +16,7 @@ from expectations.gate import gate
 from features.affinity import leanings_at
 from features.consent import consented_events, withdrawn_users, without_consent
 from features.engagement import engagement
+from features.habits import HABIT_DAYS, habits
 from features.intent import OPEN_DAYS, SEARCH_DAYS, intent, open_items, searches
 from features.lift import of_users
 from features.rfm import scored
@@ -153,10 +154,11 @@ def _write_features(context: Context, tiles: Window, forgotten: int) -> Report:
     marker, _ = bring_forward(context)
     # Where the window lies in the past the state is made from all tiles: once, for all that is read from it.
     state = state_at(context, end) if marker.as_of == end else state_at(context, end).persist()
-    users, engaged = scored(state, end).persist(), engagement(state, end).persist()
+    users, asked = scored(state, end).persist(), _searches(context).persist()
+    engaged = engagement(state, end).join(_habits(context, asked), "user_id", "left").persist()
     lately = windowed(state, end, context.settings.rfm_windows_days).persist()
     anew = _affinities(context, marker, state).persist()
-    meant, again = _intent(context).persist(), due.due_at(context, marker)
+    meant, again = _intent(context, asked).persist(), due.due_at(context, marker)
     placed = contexts_at(context, marker)
     scores = value.value_at(context, state, end)
     worth = scores.frame.persist() if scores.frame is not None else None
@@ -186,27 +188,37 @@ def _write_features(context: Context, tiles: Window, forgotten: int) -> Report:
     due.write(context, again, days, corrected=corrected)
     value.write(context, scores)
     report = Report(details=_details(segments, context, forgotten) | {"drift": str(beyond), "value": scores.made_by})
-    for frame in (users, lately, engaged, meant, anew, placed.rows, worth, state):
+    for frame in (users, lately, asked, engaged, meant, anew, placed.rows, worth, state):
         if frame is not None:
             frame.unpersist()
     again.release()
     return report
 
 
-def _intent(context: Context) -> DataFrame:
-    """Rows of gold.intent as of the window's end: from the tiles and searches of the days before it."""
-    settings, end = context.settings, context.window.end
-    tiles, asked = (
-        _table(context, table.name).filter(delta.in_window("event_date", _before(end, days)))
-        for table, days in ((USER_ITEM_DAY, OPEN_DAYS), (EVENTS, SEARCH_DAYS))
-    )
-    consents = _table(context, CONSENTS.name)
-    allowed = consented_events(asked, consents, settings.consent_default(), context.window.as_of)
-    return intent(open_items(tiles, end), searches(allowed, end), _table(context, ITEMS.name), end)
+def _searches(context: Context) -> DataFrame:
+    """What users searched for in the days before the window's end."""
+    allowed = consented_events(
+        _lately(context, EVENTS.name, SEARCH_DAYS), _table(context, CONSENTS.name), context.settings.consent_default(),
+        context.window.as_of,
+    )  # fmt: skip
+    return searches(allowed, context.window.end)
 
 
-def _before(end: date, days: int) -> Window:
-    return Window(max(EARLIEST, end - timedelta(days=days)), end)
+def _intent(context: Context, asked: DataFrame) -> DataFrame:
+    """Rows of gold.intent as of the window's end: from the tiles of the days before it and the searches."""
+    end = context.window.end
+    opened = open_items(_lately(context, USER_ITEM_DAY.name, OPEN_DAYS), end)
+    return intent(opened, asked, _table(context, ITEMS.name), end)
+
+
+def _habits(context: Context, asked: DataFrame) -> DataFrame:
+    return habits(_lately(context, USER_ITEM_DAY.name, HABIT_DAYS), asked, context.window.end)
+
+
+def _lately(context: Context, name: str, days: int) -> DataFrame:
+    """A table's days before the window's end."""
+    since = max(EARLIEST, context.window.end - timedelta(days=days))
+    return _table(context, name).filter(delta.in_window("event_date", Window(since, context.window.end)))
 
 
 def _affinities(context: Context, marker: Marker, state: DataFrame) -> DataFrame:

@@ -81,6 +81,10 @@ def _engagement_in_words(found: Profile) -> str:
         parts.append(f"{row['quick_exit_share']:.0%} of sessions ended after one")
     if row["trend"]:
         parts.append(f"{'more' if row['trend'] > 0 else 'less'} active than in the 28 days before")
+    if row.get("used"):
+        parts.append("lately used " + ", ".join(name.replace("_", " ") for name in row["used"]))
+    if row.get("ignored"):
+        parts.append("but not " + ", ".join(name.replace("_", " ") for name in row["ignored"]))
     return "; ".join(parts)
 
 

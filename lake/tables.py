@@ -309,6 +309,16 @@ ENGAGEMENT = Table(
         column("trend", "double", "log ratio of active days, the last 28 days to the 28 before; 0 is no change"),
         column("clumpiness", "double", "0 for active days evenly over the last 365, towards 1 in one clump; or null"),
         column("stage", "string", "new, active, returned, at_risk or lapsed"),
+        column(
+            "used",
+            "array<string>",
+            "kinds of events done in the last 28 days (searches: 7), the most often first; null without any",
+        ),
+        column(
+            "ignored",
+            "array<string>",
+            "kinds that a tenth of the people with 10 events did then, and the user, with 10, did not; or null",
+        ),
     ),
 )
 

@@ -93,7 +93,7 @@ ROWS: dict[Table, tuple[dict[str, Any], dict[str, dict[str, Any]]]] = {
     ENGAGEMENT: (
         WHO | {"age": 40, "idle": 3, "active_days": 6, "active_7": 1, "active_28": 4, "active_91": 6, "events": 9,
                "sessions": 7, "depth": 9 / 7, "quick_exit_share": 0.5, "dwell_ms": 0, "trend": 0.1, "clumpiness": 0.2,
-               "stage": "active"},
+               "stage": "active", "used": ["view"], "ignored": ["search"]},
         {
             "age not whole days from 1": {"age": 0, "idle": 1, "active_days": 0, "active_91": 0},
             "a last active day before the first": {"idle": 41},
@@ -104,6 +104,8 @@ ROWS: dict[Table, tuple[dict[str, Any], dict[str, dict[str, Any]]]] = {
             "trend not a possible number": {"trend": 9.0},
             "stage": {"stage": "undead"},
             "quick_exit_share": {"quick_exit_share": 1.5},
+            "a kind of event that is none": {"used": ["view", "impression"]},
+            "a kind of event that is both used and passed by": {"ignored": ["search", "view"]},
         },
     ),
     RFM: (

@@ -21,7 +21,7 @@ from features.item_history import only
 from features.state import from_nothing
 from features.tiles import user_day
 from lake.delta import conform
-from lake.tables import ENGAGEMENT, USER_DAY
+from lake.tables import USER_DAY
 from tests.features.silver import at, by, events, items, user_days, user_item_days
 from tests.frames import assert_same_rows
 
@@ -38,7 +38,7 @@ def _rows(histories: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _engaged(days: DataFrame) -> dict[Any, dict[str, Any]]:
-    return by(conform(engagement(users(facts(days)), AS_OF), ENGAGEMENT), "user_id")
+    return by(engagement(users(facts(days)), AS_OF), "user_id")
 
 
 def test_engagement_by_hand(spark: SparkSession) -> None:

@@ -20,6 +20,7 @@ from features.context import preferred
 from features.due_again import bought, cycles, due_again
 from features.engagement import engagement
 from features.facts import facts, users
+from features.habits import habits
 from features.intent import open_items, searches
 from features.item_history import only
 from features.rfm import rfm
@@ -209,16 +210,9 @@ def test_engagement_is_what_pandas_computes(retail: Retail) -> None:
 
 
 def test_carts_and_looks_are_what_pandas_computes(retail: Retail) -> None:
-    """The lines of the busiest month say when; what they did is dealt out, the same on both sides."""
-    names = ["views", "clicks", "adds_to_cart", "adds_to_cart", "removes_from_cart", "purchases", "hides"]
+    """In the busiest month."""
     until, keys = date(2011, 12, 1), ["user_id", "item_id"]
-    lines = retail.lines[retail.lines["event_date"] >= until - timedelta(days=60)]
-    # Few items, so that people come back to them.
-    dealt = lines.assign(item_id=lines["item_id"].str[:2], did=[names[place % len(names)] for place in lines.index])
-    days = dealt.groupby([*keys, "event_date", "did"]).size().unstack("did", fill_value=0).reset_index()
-    tiles = retail.days.sparkSession.createDataFrame(days).withColumns(
-        {"user_bucket": user_bucket(), "dislikes": F.lit(0)}
-    )
+    days, tiles = _dealt(retail, until)
     past = days[(days["event_date"] < until) & (days["event_date"] >= until - timedelta(days=30))].copy()
     past["age"] = past["event_date"].map(lambda day: (until - day).days)
     settled = past[(past["purchases"] > 0) | (past["hides"] > 0)].groupby(keys)["age"].min().rename("settled")
@@ -233,6 +227,40 @@ def test_carts_and_looks_are_what_pandas_computes(retail: Retail) -> None:
     actual = open_items(tiles, until).toPandas().set_index(keys).sort_index()[expected.columns].astype(float)
     assert len(actual) > 800 and actual["cart_idle"].notna().mean() > 0.2
     pd.testing.assert_frame_equal(actual, expected)
+
+
+def _dealt(retail: Retail, until: date) -> tuple[pd.DataFrame, DataFrame]:
+    """Item tiles of 60 days and more: the lines say when; what they did is dealt out, the same on both sides."""
+    names = ["views", "clicks", "adds_to_cart", "adds_to_cart", "removes_from_cart", "purchases", "hides"]
+    lines = retail.lines[retail.lines["event_date"] >= until - timedelta(days=60)]
+    # Few items, so that people come back to them.
+    dealt = lines.assign(item_id=lines["item_id"].str[:2], did=[names[place % len(names)] for place in lines.index])
+    days = dealt.groupby(["user_id", "item_id", "event_date", "did"]).size().unstack("did", fill_value=0).reset_index()
+    others = dict.fromkeys(("dislikes", "returns", "likes", "ratings"), F.lit(0))
+    return days, retail.days.sparkSession.createDataFrame(days).withColumns({"user_bucket": user_bucket(), **others})
+
+
+def test_what_is_used_and_passed_by_is_what_pandas_computes(retail: Retail) -> None:
+    until = date(2011, 12, 1)
+    days, tiles = _dealt(retail, until)
+    asked = tiles.filter("user_id LIKE '%6'").select("user_id").distinct().withColumn("searches", F.lit(3).cast("long"))
+    kinds = {"views": "view", "clicks": "click", "purchases": "purchase", "hides": "hide",
+             "adds_to_cart": "add_to_cart", "removes_from_cart": "remove_from_cart"}  # fmt: skip
+    past = days[(days["event_date"] < until) & (days["event_date"] >= until - timedelta(days=28))]
+    done = past.groupby("user_id")[list(kinds)].sum().rename(columns=kinds)
+    searched = [user for user in days["user_id"].unique() if user.endswith("6")]
+    done = done.reindex(done.index.union(searched), fill_value=0)
+    done["search"] = np.where(done.index.isin(searched), 3, 0)
+    busy = done.sum(axis=1) >= 10
+    common = (done[busy] > 0).mean() >= 0.1
+    actual = habits(tiles, asked, until).toPandas().set_index("user_id").sort_index()
+    assert len(actual) > 250 and list(actual.index) == list(done.index)
+    assert [set(used) for used in actual["used"]] == [set(done.columns[row > 0]) for row in done.to_numpy()]
+    most = [user for user, counts in done.iterrows() if (counts == counts.max()).sum() == 1]
+    assert all(actual["used"][user][0] == done.loc[user].idxmax() for user in most) and len(most) > 100
+    expected = {user: set(common.index[common & (done.loc[user] == 0)]) for user in done.index[busy]}
+    assert {user: set(told) for user, told in actual["ignored"].dropna().items()} == expected
+    assert any(expected.values()) and busy.mean() < 0.95
 
 
 def test_what_is_due_again_is_what_pandas_computes(retail: Retail) -> None:
