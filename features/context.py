@@ -17,8 +17,9 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from features.affinity import UNKNOWN_DEVICE, WEIGHTS
-from features.leanings import PATH, SEPARATOR
+from features.leanings import SEPARATOR
 from features.lift import PRIOR_EVENTS
+from features.packing import PATH
 from features.tiles import DAYPARTS
 
 CONTEXTS = ("daypart", "week", "device", "place")

@@ -8,12 +8,13 @@ from matplotlib.figure import Figure
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from features.affinity import WEEKDAYS, item_keys
+from features.affinity import item_keys
 from features.context import CONTEXTS, WEEK, preferred
 from features.demographics import TRAITS, UNKNOWN, demographics
 from features.engagement import STAGES
 from features.item_history import only
-from features.leanings import OF_DAYS
+from features.leanings import WEEKDAYS
+from features.packing import OF_DAYS
 from features.tiles import DAYPARTS
 from models.bootstrap import LEAST_GROUP
 from models.hybrid import Sources
