@@ -40,6 +40,7 @@ SUITE: tuple[Promise, ...] = (
     not_after("active_days", "events", "an active day without an event"),
     between("depth", 1, MOST_EVENTS, "depth not a finite number from 1"),
     between("quick_exit_share", 0, 1),
+    between("back_and_forth", 0, MOST_EVENTS, "rapid returns not a finite number from 0"),
     present("trend"),
     between("trend", -MOST_TREND, MOST_TREND, "trend not a possible number"),
     between("clumpiness", 0, 1),

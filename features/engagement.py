@@ -34,7 +34,8 @@ def engagement(users: DataFrame, as_of: date | Column) -> DataFrame:
     as_of: a date, or a column of users, where each row is of days before its own.
 
     age, idle: days from the UTC day of the first, last event to as_of; yesterday is 1.
-    depth: events a session. quick_exit_share: of sessions. Both are null where no event has a session.
+    depth: events a session. quick_exit_share: of sessions. back_and_forth: rapid returns a session, as
+    features.tiles.user_day counts them. All three are null where no event has a session.
     trend: ln((days + 1) / (earlier + 1)), days: active ones of the last 28, earlier: of the 28 before. It is the log
     ratio of the two posterior mean rates of a Poisson with a gamma prior of shape 1 (Gelman et al., Bayesian Data
     Analysis, chapter 2), so few days say little; 0 is no change.
@@ -64,6 +65,7 @@ def engagement(users: DataFrame, as_of: date | Column) -> DataFrame:
         "sessions",
         F.try_divide("events", "sessions").alias("depth"),
         F.try_divide("quick_exits", "sessions").alias("quick_exit_share"),
+        F.try_divide("back_and_forth", "sessions").alias("back_and_forth"),
         "dwell_ms",
         trend.alias("trend"),
         clumpiness(day).alias("clumpiness"),

@@ -79,6 +79,8 @@ def _engagement_in_words(found: Profile) -> str:
         parts.append(f"{row['depth']:.1f} events a session")
     if row["quick_exit_share"] is not None:
         parts.append(f"{row['quick_exit_share']:.0%} of sessions ended after one")
+    if row.get("back_and_forth"):
+        parts.append(f"back and forth {row['back_and_forth']:.1f} times a session")
     if row["trend"]:
         parts.append(f"{'more' if row['trend'] > 0 else 'less'} active than in the 28 days before")
     if row.get("used"):

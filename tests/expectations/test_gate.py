@@ -92,8 +92,8 @@ BOUGHT = {"recency": 3, "frequency": 2, "monetary": 9.5, "r": 5, "f": 1, "m": 3}
 ROWS: dict[Table, tuple[dict[str, Any], dict[str, dict[str, Any]]]] = {
     ENGAGEMENT: (
         WHO | {"age": 40, "idle": 3, "active_days": 6, "active_7": 1, "active_28": 4, "active_91": 6, "events": 9,
-               "sessions": 7, "depth": 9 / 7, "quick_exit_share": 0.5, "dwell_ms": 0, "trend": 0.1, "clumpiness": 0.2,
-               "stage": "active", "used": ["view"], "ignored": ["search"]},
+               "sessions": 7, "depth": 9 / 7, "quick_exit_share": 0.5, "back_and_forth": 0.0, "dwell_ms": 0,
+               "trend": 0.1, "clumpiness": 0.2, "stage": "active", "used": ["view"], "ignored": ["search"]},
         {
             "age not whole days from 1": {"age": 0, "idle": 1, "active_days": 0, "active_91": 0},
             "a last active day before the first": {"idle": 41},
@@ -104,6 +104,7 @@ ROWS: dict[Table, tuple[dict[str, Any], dict[str, dict[str, Any]]]] = {
             "trend not a possible number": {"trend": 9.0},
             "stage": {"stage": "undead"},
             "quick_exit_share": {"quick_exit_share": 1.5},
+            "rapid returns not a finite number from 0": {"back_and_forth": -0.5},
             "a kind of event that is none": {"used": ["view", "impression"]},
             "a kind of event that is both used and passed by": {"ignored": ["search", "view"]},
         },

@@ -44,10 +44,17 @@ def _engaged(days: DataFrame) -> dict[Any, dict[str, Any]]:
 def test_engagement_by_hand(spark: SparkSession) -> None:
     days = user_days(
         spark,
-        {"event_date": _ago(92), "events": 5, "sessions": 2, "quick_exits": 1, "dwell_ms": 700},
+        {"event_date": _ago(92), "events": 5, "sessions": 2, "quick_exits": 1, "back_and_forth": 2, "dwell_ms": 700},
         {"event_date": _ago(91), "events": 1, "sessions": 1, "quick_exits": 1, "dwell_ms": 0},
         {"event_date": _ago(29), "events": 2, "sessions": 1, "quick_exits": 0, "dwell_ms": 300},
-        {"event_date": _ago(28), "events": 1, "sessions": 0, "quick_exits": None, "dwell_ms": None},
+        {
+            "event_date": _ago(28),
+            "events": 1,
+            "sessions": 0,
+            "quick_exits": None,
+            "back_and_forth": None,
+            "dwell_ms": None,
+        },
         {"event_date": _ago(8)},
         {"event_date": _ago(7)},
     )
@@ -56,6 +63,7 @@ def test_engagement_by_hand(spark: SparkSession) -> None:
     assert (anna["active_7"], anna["active_28"], anna["active_91"]) == (1, 3, 5)
     assert (anna["events"], anna["sessions"], anna["dwell_ms"]) == (11, 6, 1000)
     assert anna["depth"] == pytest.approx(11 / 6) and anna["quick_exit_share"] == pytest.approx(2 / 6)
+    assert anna["back_and_forth"] == pytest.approx(2 / 6)
     assert anna["trend"] == pytest.approx(math.log((3 + 1) / (1 + 1)))
     gaps = [gap / 366 for gap in (366 - 92, 1, 62, 1, 20, 1, 7)]
     assert anna["clumpiness"] == pytest.approx(1 + sum(gap * math.log(gap) for gap in gaps) / math.log(7))
@@ -104,7 +112,9 @@ def test_odd_users_have_a_stated_outcome(spark: SparkSession) -> None:
     assert said("one second", *counts) == ("new", 1, 1, 1, 1, 9, 9.0, 0.0, 45)
     assert said("ten years of silence", *counts) == ("lapsed", 3681, 3681, 1, 0, 1, 1.0, 1.0, 0)
     assert said("ten years of silence", "trend", "clumpiness") == (0.0, None)
-    assert said("no session", "sessions", "depth", "quick_exit_share", "stage") == (0, None, None, "new")
+    assert said("no session", "sessions", "depth", "quick_exit_share", "back_and_forth", "stage") == (
+        0, None, None, None, "new",
+    )  # fmt: skip
     assert found["one event"]["trend"] == pytest.approx(math.log(2))
     assert found["one event"]["clumpiness"] > 0.95
 

@@ -38,7 +38,8 @@ WHO = 'O\'Brien "Zoë" 用户'
 DAY = date(2026, 3, 1)
 RFM_ROW = {"recency": 9, "frequency": 2, "monetary": 20.0, "r": 4, "f": 3, "m": 2, "segment": "Loyal"}
 ENGAGED = {"stage": "at_risk", "idle": 40, "active_days": 12, "active_28": 0, "depth": 2.25,
-           "quick_exit_share": 0.25, "trend": -0.7, "used": ["view", "add_to_cart"], "ignored": ["search"]}  # fmt: skip
+           "quick_exit_share": 0.25, "back_and_forth": 1.5, "trend": -0.7, "used": ["view", "add_to_cart"],
+           "ignored": ["search"]}  # fmt: skip
 MEANT = {
     "cart_items": 1, "cart_value": 12.5, "cart_newest": 3, "cart_oldest": 3, "viewed_items": 0, "searches": 2,
     "terms": ["tea", "茶"], "items": [("kettle", 3, 4, 1, 12.5)],
@@ -172,8 +173,8 @@ def test_the_words_say_what_is_held(home: Settings, capsys: pytest.CaptureFixtur
         f"What is held about {WHO}, from before 2026-03-01", "birth year 1980, diet vegan (from shop)",
         "personalisation withdrawn at 2026-02-01 12:00 UTC", 'searched for "tea"',
         "at risk: active on 12 days, 0 of the last 28, the last 2026-01-20; 2.2 events a session; 25% of "
-        "sessions ended after one; less active than in the 28 days before; lately used view, add to cart; "
-        "but not search",
+        "sessions ended after one; back and forth 1.5 times a session; less active than in the 28 days before; "
+        "lately used view, add to cart; but not search",
         '1 items left in the cart worth 12.50, for 3 days at most; these are kettle; 2 searches, for "tea", "茶"',
         "2 orders worth 20.00, the last on 2026-02-20; recency 4, frequency 3, money 2 of 5: Loyal",
         "1 orders worth 10.00 in 30 days, 2 orders worth 20.00 in 90 days",
