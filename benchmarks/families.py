@@ -24,7 +24,7 @@ from models.bootstrap import Replicates, replicate
 from models.hybrid import FEATURES, SCORERS, Parameters
 from models.metrics import SCOPES
 from models.ranker import score
-from models.ranking_features import LIFTS, RECENT, SHARES
+from models.ranking_features import ENGAGEMENT, LIFTS, RECENT, SHARES, VALUE
 from models.split import time_split
 from models.training import learn, settled
 from models.tuning import Class, rankers_class
@@ -42,6 +42,8 @@ FAMILIES = {
     "lift": LIFTS,
     "lately": RECENT,
     "intent": ("x_cart_idle", "x_looks", "x_look_idle", "u_cart"),
+    "value": tuple(VALUE.values()),
+    "engagement": (*ENGAGEMENT.values(), "u_stage"),
     "rfm": ("u_recency", "u_frequency", "u_monetary", "u_r", "u_f", "u_m"),
 }
 WHOLE = "everything"

@@ -4,8 +4,8 @@
 |---|---|
 | Reads | `silver.events` and `silver.items`, of users who consent to personalisation |
 | Writes | in `gold`: `user_item_day`, `user_day`, `item_keys`, `user_state` |
-| | as of the window's end: `rfm`, `rfm_windows`, `engagement`, `intent`, `affinity`, `due_again`, `cycles`, `value`, |
-| | `value_fits` |
+| | as of the window's end: `rfm`, `rfm_windows`, `engagement`, `intent`, `affinity`, `context`, `due_again`, |
+| | `cycles`, `value`, `value_fits` |
 | Runs | when `ingest_events` has cleaned a day or a longer window; the partition is its last day |
 | Then | the asset `gold.features` starts `train_models` for the same window |
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame
 
-from expectations import affinity, due_again, engagement, events, intent, recommendations, rfm, value
+from expectations import affinity, context, due_again, engagement, events, intent, recommendations, rfm, value
 from expectations.promises import Promise
 from lake.errors import ContractError
 
@@ -48,9 +48,10 @@ SUITES: dict[str, Suite] = {
         Suite("silver.events", events.SUITE),
         Suite("gold.rfm", rfm.SUITE),
         Suite("gold.rfm_windows", rfm.WINDOWS_SUITE),
-        Suite("gold.engagement", engagement.SUITE),
+        Suite("gold.engagement", engagement.SUITE, engagement.with_checks),
         Suite("gold.intent", intent.SUITE, intent.with_checks),
         Suite("gold.affinity", affinity.SUITE),
+        Suite("gold.context", context.SUITE),
         Suite("gold.due_again", due_again.SUITE),
         Suite("gold.cycles", due_again.CYCLES_SUITE),
         Suite("gold.value", value.SUITE),

@@ -19,21 +19,24 @@ from features.arrow import by_user, lengths_of, ranked, starts, sums, users_of, 
 # Of an event, in whole numbers; money and units in millionths.
 MONEY = ("units", "amount", "amount_returned")
 SCHEMA = (
-    "user_id string, event_date date, user_bucket int, events long, sessions long, quick_exits long, dwell_ms long, "
-    "orders long, units double, amount double, amount_returned double, last_purchase_time timestamp, "
-    "last_time timestamp, dayparts map<string, double>, devices map<string, double>, country string"
+    "user_id string, event_date date, user_bucket int, events long, sessions long, quick_exits long, "
+    "back_and_forth long, dwell_ms long, orders long, units double, amount double, amount_returned double, "
+    "last_purchase_time timestamp, last_time timestamp, dayparts map<string, double>, "
+    "devices map<string, double>, country string"
 )
 MICROS = 1e6
 NEVER = np.iinfo(np.int64).min
+# Whoever is back this soon had not looked for long: a choice, not a measurement. Microseconds.
+RAPID = 30_000_000
 _TIME = pa.timestamp("us", "UTC")
 
 
 def days(events: DataFrame, parts: Sequence[str]) -> DataFrame:
     """SCHEMA: a row a user and day, as features.tiles.user_day says.
 
-    events: [user_id, user_bucket, event_date, session_id, device, country, source and order (names; but for device,
-    they may be null), part (place in parts), units, amount, amount_returned and dwell_ms (long; 0 where there is none),
-    at and purchased_at (microseconds since 1970; the latter is null where nothing was bought)].
+    events: [user_id, user_bucket, event_date, session_id, device, country, source, order and item, of what is looked at
+    (names; but for device, they may be null), part (place in parts), units, amount, amount_returned and dwell_ms (long;
+    0 where there is none), at and purchased_at (microseconds since 1970; the latter is null where nothing was bought)].
     """
     return by_user(events).mapInArrow(_kernel(tuple(parts)), SCHEMA)
 
@@ -63,12 +66,15 @@ def _days(rows: pa.Table, parts: tuple[str, ...]) -> pa.RecordBatch:
         at = np.maximum.reduceat(pc.fill_null(rows[name], NEVER).to_numpy()[order], first)
         return pa.array(at, mask=at == NEVER).cast(_TIME)
 
-    session, source, bought = (ranked(rows[name].combine_chunks()) for name in ("session_id", "source", "order"))
+    session, source, bought, item = (
+        ranked(rows[name].combine_chunks()) for name in ("session_id", "source", "order", "item")
+    )
     sessions, quick_exits = _sessions(day, session[1][0], days)
     at = rows["at"].to_numpy()
     found = {name: rows[name].combine_chunks().take(pa.array(order[first])) for name in ("user_id", "event_date")}
     found |= {"user_bucket": rows["user_bucket"].combine_chunks().take(pa.array(order[first]))}
     found |= {"events": lengths, "sessions": sessions, "quick_exits": quick_exits}
+    found |= {"back_and_forth": _back_and_forth(day, session[1][0], item[1][0], at, days)}
     found |= {"dwell_ms": sums(rows["dwell_ms"].to_numpy()[order], first)}
     found |= {"orders": _orders(user, date, day, source[1][0], bought[1][0], days)}
     found |= {name: sums(rows[name].to_numpy()[order], first) / MICROS for name in MONEY}
@@ -88,6 +94,20 @@ def _sessions(day: np.ndarray, session: np.ndarray, days: int) -> tuple[np.ndarr
     visits, events = np.unique(day[there] * names + session[there], return_counts=True)
     of_day = visits // names
     return np.bincount(of_day, minlength=days), np.bincount(of_day[events == 1], minlength=days)
+
+
+def _back_and_forth(day: np.ndarray, session: np.ndarray, item: np.ndarray, at: np.ndarray, days: int) -> np.ndarray:
+    """By day, how often a session came back to the item before the last within RAPID of leaving it."""
+    there = np.flatnonzero((item >= 0) & (session >= 0))
+    visit = day * (session.max(initial=0) + 1) + session
+    order = there[np.lexsort((item[there], at[there], visit[there]))]
+    visit, item, at = visit[order], item[order], at[order]
+    # Looks at one item after another are one stay with it.
+    first = np.flatnonzero((np.diff(visit, prepend=-1) != 0) | (np.diff(item, prepend=-1) != 0))
+    left = first[1:-1] - 1
+    back = first[2:]
+    again = (visit[back] == visit[left]) & (item[back] == item[left]) & (at[back] - at[left] <= RAPID)
+    return np.bincount(day[order[back[again]]], minlength=days)
 
 
 def _orders(

@@ -2,8 +2,8 @@
 
 A day with a purchase counts once. The time between two of them is drawn to what is usual by how little is known of it:
 (sum of gaps + weight x the usual gap) / (gaps + weight), the posterior mean of a rate under a gamma prior whose weight
-counts in gaps (Gelman et al., Bayesian Data Analysis, 2.6). Repeat consumption by its own cycle: Bhagat et al., "Buy It
-Again: Modeling Repeat Purchase Recommendations", KDD 2018.
+counts in gaps (Gelman et al., Bayesian Data Analysis, chapter 2). Repeat consumption by its own cycle: Bhagat et al.,
+"Buy It Again: Modeling Repeat Purchase Recommendations", KDD 2018.
 """
 
 from __future__ import annotations

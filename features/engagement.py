@@ -1,9 +1,10 @@
 """Engagement and stage of the journey of every user with a tile, as of a date.
 
 Active is a user on a day with an event of any kind. Whoever buys without a contract never says that they are leaving,
-so the stage is told by how long nothing was heard, as in studies of customer attrition (Buckinx & Van den Poel,
-European Journal of Operational Research 164(1), 2005) and of winning customers back (Thomas, Blattberg & Fox, Journal
-of Marketing Research 41(1), 2004). Where the lines are drawn is a choice, not a measurement.
+which is what makes their attrition hard to tell (Buckinx & Van den Poel, European Journal of Operational Research
+164(1), 2005); that the lapsed may be won back is studied apart (Thomas, Blattberg & Fox, Journal of Marketing Research
+41(1), 2004). Here the stage is told by how long nothing was heard. That, and where the lines are drawn, is a choice,
+not taken from these papers, and not a measurement.
 """
 
 from __future__ import annotations
@@ -33,13 +34,14 @@ def engagement(users: DataFrame, as_of: date | Column) -> DataFrame:
     as_of: a date, or a column of users, where each row is of days before its own.
 
     age, idle: days from the UTC day of the first, last event to as_of; yesterday is 1.
-    depth: events a session. quick_exit_share: of sessions. Both are null where no event has a session.
+    depth: events a session. quick_exit_share: of sessions. back_and_forth: rapid returns a session, as
+    features.tiles.user_day counts them. All three are null where no event has a session.
     trend: ln((days + 1) / (earlier + 1)), days: active ones of the last 28, earlier: of the 28 before. It is the log
     ratio of the two posterior mean rates of a Poisson with a gamma prior of shape 1 (Gelman et al., Bayesian Data
-    Analysis, 2.6), so few days say little; 0 is no change.
+    Analysis, chapter 2), so few days say little; 0 is no change.
     clumpiness: 0 for active days spread evenly over the last 365, towards 1 the more they crowd together; null
     without any. 1 + sum of x ln x / ln(n + 1), x: the n + 1 gaps between the n active days and both ends, as shares
-    (Zhang, Bradlow & Small, Marketing Science 34(2), 2015).
+    (Zhang, Bradlow & Small, Marketing Science 34(2), 2015, whose entropy measure H_p it is).
     stage: the first that holds of
         new         age up to 30
         lapsed      idle over 90
@@ -63,9 +65,10 @@ def engagement(users: DataFrame, as_of: date | Column) -> DataFrame:
         "sessions",
         F.try_divide("events", "sessions").alias("depth"),
         F.try_divide("quick_exits", "sessions").alias("quick_exit_share"),
+        F.try_divide("back_and_forth", "sessions").alias("back_and_forth"),
         "dwell_ms",
         trend.alias("trend"),
-        _clumpiness(day).alias("clumpiness"),
+        clumpiness(day).alias("clumpiness"),
         _stage(day).alias("stage"),
     )
 
@@ -80,9 +83,10 @@ def _active(as_of: Column, length: int) -> Column:
     return F.size(_since(as_of, length))
 
 
-def _clumpiness(as_of: Column) -> Column:
-    whole = CALENDAR_DAYS + 1
-    days, start = _since(as_of, CALENDAR_DAYS), F.date_sub(as_of, whole)
+def clumpiness(as_of: Column, length: int = CALENDAR_DAYS) -> Column:
+    """Of the column calendar, as `engagement` says it of the last CALENDAR_DAYS. length: of another number of days."""
+    whole = length + 1
+    days, start = _since(as_of, length), F.date_sub(as_of, whole)
     gaps = F.zip_with(
         F.concat(days, F.array(as_of)),
         F.concat(F.array(start), days),

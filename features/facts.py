@@ -12,7 +12,9 @@ from pyspark.sql import functions as F
 from features.tiles import MICROS, sign_of, signed
 
 # What adds up over days, in whole numbers.
-SUMS = ("days", "events", "sessions", "quick_exits", "dwell_ms", "orders", "net_micros", "purchase_days")
+SUMS = (
+    "days", "events", "sessions", "quick_exits", "back_and_forth", "dwell_ms", "orders", "net_micros", "purchase_days",
+)  # fmt: skip
 
 # By what is on a day where it is above 0: first_<name> and last_<name> are the ends of those days.
 RANGES = {"active": "days", "purchase": "purchase_days"}
@@ -33,9 +35,10 @@ def facts(user_day: DataFrame) -> DataFrame:
     as 0. A column `sign` of the tiles is counted in.
     """
     bought = F.when(F.col("last_purchase_time").isNotNull(), F.lit(1)).otherwise(0).cast("long")
+    counts = ("events", "sessions", "quick_exits", "back_and_forth", "dwell_ms")
     taken = user_day.select(
         "user_id", "user_bucket", "event_date", "country", F.lit(1).cast("long").alias("days"),
-        *(F.coalesce(name, F.lit(0)).alias(name) for name in ("events", "sessions", "quick_exits", "dwell_ms")),
+        *(F.coalesce(name, F.lit(0)).alias(name) for name in counts),
         "orders", (_micros("amount") - _micros("amount_returned")).alias("net_micros"), bought.alias("purchase_days"),
         sign_of(user_day),
     )  # fmt: skip

@@ -25,6 +25,9 @@ COUNTED = {
     "rate": "ratings",
 }
 
+# What brings somebody to an item.
+LOOKED = ("view", "click")
+
 DAYPARTS = ("night", "morning", "afternoon", "evening")
 HOURS_A_PART = 24 // len(DAYPARTS)
 
@@ -59,7 +62,9 @@ def user_day(events: DataFrame) -> DataFrame:
     An order counts on the day of its first line among the events, so give the events of a day more than are
     kept: an order that spans midnight then counts once, whichever windows its days are computed in. Where a source
     names no orders, the purchases of one session are one. A session that spans midnight is one of either day, and a
-    quick exit on a day that has one event of it.
+    quick exit on a day that has one event of it. back_and_forth: how often somebody who went from one item to another
+    was back with the first within features.days.RAPID, in one session and on one day; of looks at one instant nobody
+    knows the order, and they count as going forth alone.
     """
     session = F.concat(F.lit("session "), F.coalesce("session_id", "event_id"))
     order = F.coalesce(F.concat(F.lit("order "), "order_id"), session)
@@ -67,6 +72,7 @@ def user_day(events: DataFrame) -> DataFrame:
     rows = _people(events).select(
         "user_id", "user_bucket", "event_date", "session_id", F.coalesce("device", F.lit("unknown")).alias("device"),
         "country", "source", F.when(_is("purchase"), order).alias("order"), F.col("_part").alias("part"),
+        F.when(F.col("event_type").isin(*LOOKED), F.col("item_id")).alias("item"),
         _or_none(_micros("quantity"), _is("purchase")).alias("units"),
         _or_none(_micros("amount"), _is("purchase")).alias("amount"),
         _or_none(_micros("amount"), matched).alias("amount_returned"),

@@ -7,7 +7,7 @@ over this window says which they are, all days within the late horizon.
 from __future__ import annotations
 
 import json
-from datetime import date, timedelta
+from datetime import timedelta
 from functools import partial
 
 from pyspark.sql import DataFrame
@@ -17,12 +17,14 @@ from expectations.gate import gate
 from features.affinity import leanings_at
 from features.consent import consented_events, withdrawn_users, without_consent
 from features.engagement import engagement
+from features.habits import HABIT_DAYS, habits
 from features.intent import OPEN_DAYS, SEARCH_DAYS, intent, open_items, searches
 from features.lift import of_users
 from features.rfm import scored
 from features.rfm_windows import windowed
 from features.tiles import user_day, user_item_day
-from jobs import due, value
+from jobs import due, held, value
+from jobs.contexts import contexts_at
 from jobs.drift import check_drift
 from jobs.job import CLEANED_FROM, Context, Report
 from jobs.together import together
@@ -37,6 +39,7 @@ from lake.state import Marker
 from lake.tables import (
     AFFINITY,
     CONSENTS,
+    CONTEXT,
     CYCLES,
     DUE_AGAIN,
     ENGAGEMENT,
@@ -139,7 +142,8 @@ def _forget(context: Context, consents: DataFrame, missing: MissingConsent) -> i
         return 0
     removed = 0
     for table in (
-        USER_ITEM_DAY, USER_DAY, USER_STATE, RFM, RFM_WINDOWS, ENGAGEMENT, INTENT, AFFINITY, DUE_AGAIN, VALUE,
+        USER_ITEM_DAY, USER_DAY, USER_STATE, RFM, RFM_WINDOWS, ENGAGEMENT, INTENT, AFFINITY, CONTEXT, DUE_AGAIN,
+        VALUE,
     ):  # fmt: skip
         users = _table(context, table.name).select("user_id")
         gone = without_consent(users, consents, missing).persist()
@@ -152,22 +156,24 @@ def _forget(context: Context, consents: DataFrame, missing: MissingConsent) -> i
 
 
 def _write_features(context: Context, tiles: Window, forgotten: int) -> Report:
-    """RFM, engagement and value of all users, affinities of those touched, from the state; intent and what is due again
-    from the last days; written when all pass.
+    """RFM, engagement and value of all users, affinities of those touched, from the state; intent, contexts and what is
+    due again from the last days; written when all pass.
     """
     end = context.window.end
     marker, _ = bring_forward(context)
     # Where the window lies in the past the state is made from all tiles: once, for all that is read from it.
     state = state_at(context, end) if marker.as_of == end else state_at(context, end).persist()
-    users, engaged = scored(state, end).persist(), engagement(state, end).persist()
+    users, asked = scored(state, end).persist(), _searches(context).persist()
+    engaged = engagement(state, end).join(_habits(context, asked), "user_id", "left").persist()
     lately = windowed(state, end, context.settings.rfm_windows_days).persist()
     anew = _affinities(context, marker, state).persist()
-    meant, again = _intent(context).persist(), due.due_at(context, marker)
+    meant, again = _intent(context, asked).persist(), due.due_at(context, marker)
+    placed = contexts_at(context, marker)
     scores = value.value_at(context, state, end)
     worth = scores.frame.persist() if scores.frame is not None else None
     told = [
         (RFM, users), (RFM_WINDOWS, lately), (ENGAGEMENT, engaged), (INTENT, meant), (AFFINITY, anew),
-        (DUE_AGAIN, again.rows), (VALUE, worth),
+        (CONTEXT, placed.rows), (DUE_AGAIN, again.held.rows), (VALUE, worth),
     ]  # fmt: skip
     made = [(table, rows) for table, rows in told if rows is not None]
     together(*(rows.count for _, rows in made))
@@ -179,6 +185,7 @@ def _write_features(context: Context, tiles: Window, forgotten: int) -> Report:
         gate(usual, CYCLES.name, context.settings, context.run_id)
     today, days = delta.in_window("as_of", Window.day(end)), sorted({end, marker.as_of})
     written = " OR ".join(delta.in_window("as_of", Window.day(day)) for day in days)
+    corrected = tiles.start < context.window.start
 
     def replace(table: Table, frame: DataFrame, rows: str, files: int | None = 1) -> partial[None]:
         return partial(delta.replace_window, frame, context.settings, table, rows, context.run_id, files)
@@ -186,41 +193,51 @@ def _write_features(context: Context, tiles: Window, forgotten: int) -> Report:
     together(
         *(replace(table, rows, today) for table, rows in told[:4] if rows is not None),
         replace(AFFINITY, anew, written, None),
-        partial(due.write, context, again, days, corrected=tiles.start < context.window.start),
+        partial(held.write, context, placed, days, corrected=corrected),
+        partial(due.write, context, again, days, corrected=corrected),
         partial(value.write, context, scores),
     )
     report = Report(details=_details(segments, context, forgotten) | {"drift": str(beyond), "value": scores.made_by})
-    for frame in (users, lately, engaged, meant, anew, worth, state):
+    for frame in (users, lately, asked, engaged, meant, anew, placed.rows, worth, state):
         if frame is not None:
             frame.unpersist()
     again.release()
     return report
 
 
-def _intent(context: Context) -> DataFrame:
-    """Rows of gold.intent as of the window's end: from the tiles and searches of the days before it."""
-    settings, end = context.settings, context.window.end
-    tiles, asked = (
-        _table(context, table.name).filter(delta.in_window("event_date", _before(end, days)))
-        for table, days in ((USER_ITEM_DAY, OPEN_DAYS), (EVENTS, SEARCH_DAYS))
-    )
-    consents = _table(context, CONSENTS.name)
-    allowed = consented_events(asked, consents, settings.consent_default(), context.window.as_of)
-    return intent(open_items(tiles, end), searches(allowed, end), _table(context, ITEMS.name), end)
+def _searches(context: Context) -> DataFrame:
+    """What users searched for in the days before the window's end."""
+    allowed = consented_events(
+        _lately(context, EVENTS.name, SEARCH_DAYS), _table(context, CONSENTS.name), context.settings.consent_default(),
+        context.window.as_of,
+    )  # fmt: skip
+    return searches(allowed, context.window.end)
 
 
-def _before(end: date, days: int) -> Window:
-    return Window(max(EARLIEST, end - timedelta(days=days)), end)
+def _intent(context: Context, asked: DataFrame) -> DataFrame:
+    """Rows of gold.intent as of the window's end: from the tiles of the days before it and the searches."""
+    end = context.window.end
+    opened = open_items(_lately(context, USER_ITEM_DAY.name, OPEN_DAYS), end)
+    return intent(opened, asked, _table(context, ITEMS.name), end)
+
+
+def _habits(context: Context, asked: DataFrame) -> DataFrame:
+    return habits(_lately(context, USER_ITEM_DAY.name, HABIT_DAYS), asked, context.window.end)
+
+
+def _lately(context: Context, name: str, days: int) -> DataFrame:
+    """A table's days before the window's end."""
+    since = max(EARLIEST, context.window.end - timedelta(days=days))
+    return _table(context, name).filter(delta.in_window("event_date", Window(since, context.window.end)))
 
 
 def _affinities(context: Context, marker: Marker, state: DataFrame) -> DataFrame:
     """Rows of gold.affinity: as of the marker's date, of the users touched since the latest row before it; and, where
     the window lies in the past, as of its end, of everybody. state: as of the window's end.
     """
-    since = log.last_date(context.settings, AFFINITY.name, "as_of", marker.as_of)
-    held = _table(context, USER_STATE.name)
-    touched = held if since is None else held.filter(F.col("touched") > F.lit(since))
-    rows = leanings_at(touched, marker.as_of, of_users(held))
+    everybody, touched = _table(context, USER_STATE.name), held.touched(context, AFFINITY, marker)
+    asked = everybody if touched is None else touched
+    rows = leanings_at(asked, marker.as_of, of_users(everybody))
     if marker.as_of == context.window.end:
         return rows
     return rows.unionByName(leanings_at(state, context.window.end, of_users(state)))

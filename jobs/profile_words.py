@@ -9,6 +9,9 @@ from features.consent import PURPOSE
 from jobs.user_profile import SHOWN_ITEMS, SHOWN_KEYS, SHOWN_SEARCHES, Profile
 from lake.console import out
 
+# Of what is preferred in a situation.
+SHOWN_PREFERRED = 2
+
 
 def show(found: Profile) -> None:
     """The profile in words."""
@@ -24,6 +27,7 @@ def show(found: Profile) -> None:
         ("buying lately", _windows_in_words(found)),
         ("expected", _value_in_words(found)),
         *((f"leans: {name}", _keys_in_words(keys)) for name, keys in found.leanings.items()),
+        *((f"there: {name}", _contexts_in_words(rows)) for name, rows in _by_context(found).items()),
         ("due again", _due_in_words(found)),
         ("tonight", _tonight_in_words(found)),
         ("rows", ", ".join(f"{name} {count:,}" for name, count in sorted(found.rows.items()))),
@@ -70,8 +74,20 @@ def _engagement_in_words(found: Profile) -> str:
         return "nothing known"
     last = row["as_of"] - timedelta(days=row["idle"])
     days = f"active on {row['active_days']:,} days, {row['active_28']} of the last 28, the last {last}"
-    depth = f"; {row['depth']:.1f} events a session" if row["depth"] is not None else ""
-    return f"{row['stage'].replace('_', ' ')}: {days}{depth}"
+    parts = [f"{row['stage'].replace('_', ' ')}: {days}"]
+    if row["depth"] is not None:
+        parts.append(f"{row['depth']:.1f} events a session")
+    if row["quick_exit_share"] is not None:
+        parts.append(f"{row['quick_exit_share']:.0%} of sessions ended after one")
+    if row.get("back_and_forth"):
+        parts.append(f"back and forth {row['back_and_forth']:.1f} times a session")
+    if row["trend"]:
+        parts.append(f"{'more' if row['trend'] > 0 else 'less'} active than in the 28 days before")
+    if row.get("used"):
+        parts.append("lately used " + ", ".join(name.replace("_", " ") for name in row["used"]))
+    if row.get("ignored"):
+        parts.append("but not " + ", ".join(name.replace("_", " ") for name in row["ignored"]))
+    return "; ".join(parts)
 
 
 def _intent_in_words(found: Profile) -> str:
@@ -127,6 +143,23 @@ def _more_in_words(entry: dict[str, Any]) -> str:
     lift = f"{entry['lift']:.1f} times as much as people, " if entry["lift"] is not None else ""
     lately = f"{entry['recent_share']:.0%} lately, " if entry["recent_share"] is not None else ""
     return f"{lift}{lately}{entry['evidence']:,} events"
+
+
+def _by_context(found: Profile) -> dict[str, list[dict[str, Any]]]:
+    """The rows of each context."""
+    told: dict[str, list[dict[str, Any]]] = {}
+    for row in found.contexts:
+        told.setdefault(row["context"], []).append(row)
+    return told
+
+
+def _contexts_in_words(rows: list[dict[str, Any]]) -> str:
+    """What is preferred in each situation, the strongest first."""
+    situations: dict[str, list[str]] = {}
+    for row in rows:
+        more = f" ({row['lift']:.1f} times as much as else)" if row["lift"] is not None else ""
+        situations.setdefault(row["situation"], []).append(f"{row['key']} {row['share']:.0%}{more}")
+    return "; ".join(f"{name}: {', '.join(told[:SHOWN_PREFERRED])}" for name, told in situations.items())
 
 
 def _due_in_words(found: Profile) -> str:

@@ -13,6 +13,7 @@ from features.affinity import leanings_at
 from features.consent import without_consent
 from features.engagement import engagement
 from features.lift import of_users
+from jobs import value
 from jobs.factors import keep_factors, last_factors, scratch
 from jobs.job import Context, Report
 from jobs.parameters import parameters_of
@@ -26,6 +27,7 @@ from lake.tables import EVENTS, FALLBACKS, RECOMMENDATIONS, RFM, USER_ITEM_DAY, 
 from lake.window import Window
 from models import hybrid, tracking
 from models.interactions import before
+from models.ranking_features import HORIZON_DAYS
 from models.snapshot import fallback_lists, personal_lists
 from serving.pointer import Superseded, read_log
 from serving.publish import publish
@@ -66,7 +68,7 @@ def run(context: Context) -> Report:
         )
     state = state_at(context, end) if built else state_at(context, end).persist()
     rfm, affinity = _table(context, RFM.name).where(today), leanings_at(state, end, of_users(state))
-    stages = engagement(state, end).select("user_id", "stage")
+    engaged, worth = engagement(state, end), value.value_at(context, state, end, HORIZON_DAYS).frame
     items, profiles = _table(context, "silver.items"), _table(context, "silver.users")
     refusing = without_consent(tiles.select("user_id"), _table(context, "silver.consents"), missing).persist()
     consented = tiles.join(refusing, "user_id", "left_anti").persist()
@@ -77,8 +79,9 @@ def run(context: Context) -> Report:
         sources = hybrid.fit_sources(
             events, consented, rfm.join(refusing, "user_id", "left_anti"), affinity, items, context.window.as_of,
             parameters, scratch(context, "publish_snapshots", "all"),
-            stages=stages.join(refusing, "user_id", "left_anti"), start=last_factors(context, parameters.als.rank),
-            progress=say,
+            engaged=engaged.join(refusing, "user_id", "left_anti"),
+            worth=None if worth is None else worth.join(refusing, "user_id", "left_anti"),
+            start=last_factors(context, parameters.als.rank), progress=say,
         )  # fmt: skip
         keep_factors(context, sources.factors)
     length = settings.list_length

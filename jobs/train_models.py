@@ -27,6 +27,7 @@ from models import hybrid, tracking
 from models.als_files import Folder
 from models.hybrid import Parameters, Sources
 from models.interactions import before, positives
+from models.population import figures_of_people
 from models.promotion import CHAMPION, HYBRID, Bounds, Decision, decide
 from models.ranker import Ranker
 from models.report import (
@@ -99,7 +100,7 @@ def _train(context: Context, where: Registry, champion: Version | None) -> Repor
     bounds = Bounds(context.settings.promotion_coverage, context.settings.promotion_popularity_bias)
     decision = decide(judged.replicates, judged.exposure, hybrid.SOURCES, bounds, has_champion=old is not None)
     with step("keeping the training in MLflow"), timings.stage("track"):
-        training = _training(context, split, judged, late, ranker, parameters, timings, decision)
+        training = _training(context, log, split, judged, late, ranker, parameters, timings, decision)
         challenger = tracking.log_training(where, training)
         _settle(where, champion, challenger, decision)
     hybrid.release(late)
@@ -150,6 +151,7 @@ def inputs(context: Context) -> Log:
         days=allowed(USER_DAY.name),
         items=delta.read(spark, settings, "silver.items"),
         wanted=positives(events).persist(),
+        profiles=delta.read(spark, settings, "silver.users"),
     )
 
 
@@ -176,7 +178,7 @@ def _settle(where: Registry, champion: Version | None, challenger: Version, deci
 
 
 def _training(
-    context: Context, split: Split, judged: Judged, sources: Sources, ranker: Ranker, parameters: Parameters,
+    context: Context, log: Log, split: Split, judged: Judged, sources: Sources, ranker: Ranker, parameters: Parameters,
     timings: Timings, decision: Decision,
 ) -> Training:  # fmt: skip
     versions = {name: delta.version(context.spark, context.settings, name) for name in INPUTS}
@@ -192,7 +194,7 @@ def _training(
                  **{f"seconds/{name}": value for name, value in timings.items()}},
         tags={"git_commit": code_version(), "run_id": context.run_id, "decision": decision.reason[:4000]},
         children=children(judged, parameters, sources.factors.epochs),
-        plots=figures(judged, sources),
+        plots=figures(judged, sources) | figures_of_people(log, sources, split.end),
         tables={"metrics": table_rows(judged), "metrics_by_group": group_rows(judged),
                 "cold_start": cold_start(judged),
                 "features": list(ranker.features),

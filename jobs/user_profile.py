@@ -18,6 +18,7 @@ from deltalake import DeltaTable
 
 from features.affinity import HALF_LIFE_DAYS, RECENT_HALF_LIFE_DAYS
 from features.consent import PURPOSE
+from features.context import CONTEXT_DAYS
 from features.demographics import traits
 from lake import log
 from lake.errors import AttuneError
@@ -25,6 +26,7 @@ from lake.settings import Settings
 from lake.tables import (
     AFFINITY,
     CONSENTS,
+    CONTEXT,
     DUE_AGAIN,
     ENGAGEMENT,
     EVENTS,
@@ -53,7 +55,8 @@ class Profile:
     activity: [events, days, first, last, types, devices, countries, searches: the latest texts]. engagement, buying,
     value: the latest rows of gold.engagement, gold.rfm and gold.value. intent: the row of gold.intent of the night of
     the first. windows: the latest rows of gold.rfm_windows, the shortest first. leanings: by dimension the strongest
-    [key, score, share, lift, recent_score, recent_share, evidence]. due: the newest rows of gold.due_again, by date.
+    [key, score, share, lift, recent_score, recent_share, evidence]. contexts: the newest rows of gold.context, as
+    features.context.standing, the strongest of each situation first. due: the newest rows of gold.due_again, by date.
     who: features.demographics.traits. tonight: the list that readers give. rows: by table, of any date.
     """
 
@@ -69,6 +72,7 @@ class Profile:
     windows: list[dict[str, Any]]
     value: dict[str, Any] | None
     leanings: dict[str, list[dict[str, Any]]]
+    contexts: list[dict[str, Any]]
     due: list[dict[str, Any]]
     tonight: Answer | None
     rows: dict[str, int]
@@ -109,6 +113,7 @@ def profile(settings: Settings, user: str, as_of: date | None = None) -> Profile
         windows=_windows(settings, user_id, end),
         value=_latest(settings, VALUE, user_id, end),
         leanings=_leanings(settings, user_id, end),
+        contexts=_contexts(settings, user_id, end),
         due=_due(settings, user_id, end),
         tonight=_tonight(settings, user_id, end),
         rows=rows,
@@ -221,6 +226,16 @@ def _leanings(settings: Settings, user_id: str, as_of: date) -> dict[str, list[d
         entry |= {name: row[name] * left for name, left in faded.items() if row.get(name) is not None}
         found.setdefault(row["dimension"], []).append(entry)
     return {dimension: entries[:SHOWN_KEYS] for dimension, entries in found.items()}
+
+
+def _contexts(settings: Settings, user_id: str, as_of: date) -> list[dict[str, Any]]:
+    """As features.context.standing: the newest rows by then, none where they are of days too long ago."""
+    since = as_of - timedelta(days=CONTEXT_DAYS)
+    rows = [row for row in _rows(settings, CONTEXT, user_id) if since < row["as_of"] <= as_of]
+    newest = max((row["as_of"] for row in rows), default=as_of)
+    told = ("as_of", "context", "situation", "key", "share", "lift", "evidence")
+    standing = ({name: row[name] for name in told} for row in rows if row["as_of"] == newest)
+    return sorted(standing, key=lambda row: (row["context"], row["situation"], -row["share"], row["key"]))
 
 
 def _due(settings: Settings, user_id: str, as_of: date) -> list[dict[str, Any]]:

@@ -16,7 +16,7 @@ from lake import delta, log, state
 from lake.console import say
 from lake.errors import AttuneError
 from lake.state import Marker
-from lake.tables import AFFINITY, CONSENTS, DUE_AGAIN, ITEM_KEYS, ITEMS, USER_DAY, USER_ITEM_DAY, USER_STATE
+from lake.tables import AFFINITY, CONSENTS, CONTEXT, DUE_AGAIN, ITEM_KEYS, ITEMS, USER_DAY, USER_ITEM_DAY, USER_STATE
 from lake.window import EARLIEST
 
 # Runs at once on one home are few; each loses its turn to another at most once.
@@ -104,7 +104,7 @@ def _write_changes(context: Context, base: Marker, marker: Marker) -> bool:
         if again or gone:
             # Before the state is written: a run that is killed in between finds them again.
             nothing_left = rows.filter("days = 0").select("user_id")
-            for table in (AFFINITY, DUE_AGAIN):
+            for table in (AFFINITY, CONTEXT, DUE_AGAIN):
                 delta.delete_users(spark, settings, table, nothing_left, context.run_id)
         return state.write(rows.withColumn("touched", F.lit(marker.as_of)), settings, base, marker, whole=False)
     finally:

@@ -31,8 +31,11 @@ class Scores:
     fit: Parameters | None = None
 
 
-def value_at(context: Context, state: DataFrame, end: date) -> Scores:
-    """The scores of the users in the state; writes nothing. Without rows, for a reason, where data is too few."""
+def value_at(context: Context, state: DataFrame, end: date, horizon_days: int | None = None) -> Scores:
+    """The scores of the users in the state; writes nothing. Without rows, for a reason, where data is too few.
+
+    horizon_days: how far they look ahead; by default the setting.
+    """
     found = observed(state, end)
     parameters = None if context.forced else _kept(context, end)
     fit = None
@@ -44,7 +47,7 @@ def value_at(context: Context, state: DataFrame, end: date) -> Scores:
             # What an earlier run wrote as of the date must go.
             there = log.exists(context.settings, VALUE.name)
             return Scores(end, context.spark.createDataFrame([], VALUE.schema) if there else None, str(error))
-    frame = scored(found, parameters, end, context.settings.value_horizon_days)
+    frame = scored(found, parameters, end, horizon_days or context.settings.value_horizon_days)
     return Scores(end, frame, f"fitted as of {parameters.as_of}", fit)
 
 

@@ -227,6 +227,11 @@ USER_DAY = Table(
         column("events", "long", "events of any type"),
         column("sessions", "long", "distinct sessions"),
         column("quick_exits", "long", "sessions with one event on the day; null in tiles of an earlier contract"),
+        column(
+            "back_and_forth",
+            "long",
+            "times somebody was back with an item within 30 seconds; null in tiles of an earlier contract",
+        ),
         column("dwell_ms", "long", "time spent, milliseconds; null in tiles of an earlier contract"),
         column("orders", "long", "distinct orders with a purchase; an order counts on the day of its first line"),
         column("units", "double", "units purchased"),
@@ -305,10 +310,21 @@ ENGAGEMENT = Table(
         column("sessions", "long", "sessions, ever; one that crosses midnight counts on both days"),
         column("depth", "double", "events a session, or null"),
         column("quick_exit_share", "double", "share of the sessions with one event on their day, or null"),
+        column("back_and_forth", "double", "times back with an item within 30 seconds, a session; or null"),
         column("dwell_ms", "long", "time spent, milliseconds, ever"),
         column("trend", "double", "log ratio of active days, the last 28 days to the 28 before; 0 is no change"),
         column("clumpiness", "double", "0 for active days evenly over the last 365, towards 1 in one clump; or null"),
         column("stage", "string", "new, active, returned, at_risk or lapsed"),
+        column(
+            "used",
+            "array<string>",
+            "kinds of events done in the last 28 days (searches: 7), the most often first; null without any",
+        ),
+        column(
+            "ignored",
+            "array<string>",
+            "kinds that a tenth of the people with 10 events did then, and the user, with 10, did not; or null",
+        ),
     ),
 )
 
@@ -394,6 +410,34 @@ DUE_AGAIN = Table(
         column("own_gap", "double", "mean days between two of them, or null"),
         column("cycle", "double", "own_gap drawn to the usual one of the key, in days"),
         column("due", "date", "last_bought and so many days: may lie in the past"),
+    ),
+)
+
+CONTEXT = Table(
+    name="gold.context",
+    grain="user x context x situation x category, as of a night that touched the user; holds until their next, 28 days "
+    "at most",
+    owner="build_features",
+    written="replace_window",
+    window="as_of",
+    keys=("user_id", "context", "situation", "key", "as_of"),
+    keep_days=30,
+    retention="30 days",
+    columns=(
+        USER,
+        BUCKET,
+        column("as_of", "date", "computed from events strictly before this date, UTC", stats=True),
+        column("context", "string", "daypart, week, device or place", stats=True),
+        column("situation", "string", "a daypart; working day or weekend; a device; a country"),
+        column("key", "string", "the broadest level of a category, as in gold.affinity's category_1"),
+        column("share", "double", "of what the user did there in the last 28 days, by weights; above 0"),
+        column(
+            "lift",
+            "double",
+            "share over the category's share in all they did then, drawn to 1 for little evidence; null for what they "
+            "turn away from on the whole",
+        ),
+        column("evidence", "long", "events behind it"),
     ),
 )
 
@@ -497,6 +541,7 @@ USER_STATE = Table(
         column("events", "long", "events of any type"),
         column("sessions", "long", "sessions, by the day"),
         column("quick_exits", "long", "sessions with one event on the day"),
+        column("back_and_forth", "long", "times back with an item within 30 seconds"),
         column("dwell_ms", "long", "time spent, milliseconds"),
         column("orders", "long", "distinct orders"),
         column("net_micros", "long", "money of purchases less matched returns, millionths"),
@@ -696,7 +741,7 @@ TABLES: dict[str, Table] = {
     table.name: table
     for table in (
         EVENTS, REJECTED, ITEMS, USERS, CONSENTS, USER_ITEM_DAY, USER_DAY, ITEM_KEYS, USER_STATE, RFM, RFM_WINDOWS,
-        ENGAGEMENT, INTENT, AFFINITY, DUE_AGAIN, CYCLES, VALUE, VALUE_FITS, USER_FACTORS, ITEM_FACTORS, RECOMMENDATIONS,
-        FALLBACKS, SNAPSHOTS, RUNS, DRIFT, FILES,
+        ENGAGEMENT, INTENT, AFFINITY, CONTEXT, DUE_AGAIN, CYCLES, VALUE, VALUE_FITS, USER_FACTORS, ITEM_FACTORS,
+        RECOMMENDATIONS, FALLBACKS, SNAPSHOTS, RUNS, DRIFT, FILES,
     )
 }  # fmt: skip

@@ -59,7 +59,8 @@ def ladder_lists(users: DataFrame, days: DataFrame, facts: Facts, fallbacks: Dat
     own = days.where("country IS NOT NULL").join(asked, "user_id", "left_semi").groupBy("user_id")
     countries = own.agg(F.max(F.struct("event_date", "country"))["country"].alias("country"))
     had = facts.pairs.join(asked, "user_id", "left_semi").groupBy("user_id").agg(F.collect_set("item_id").alias("_had"))
-    stages = facts.stages if facts.stages is not None else asked.select("user_id", F.lit(None).alias("stage")).limit(0)
+    nobody = asked.select("user_id", F.lit(None).alias("stage")).limit(0)
+    stages = nobody if facts.engaged is None else facts.engaged.select("user_id", "stage")
     found = (
         asked.join(facts.rfm.select("user_id", "segment"), "user_id", "left")
         .join(stages, "user_id", "left")

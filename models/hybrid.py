@@ -99,11 +99,12 @@ class Sources:
 
 def fit_sources(
     events: DataFrame, tiles: DataFrame, rfm: DataFrame, affinity: DataFrame, items: DataFrame, as_of: datetime,
-    parameters: Parameters, folder: str, *, stages: DataFrame | None = None, start: Factors | None = None,
+    parameters: Parameters, folder: str, *, engaged: DataFrame | None = None,
+    worth: DataFrame | None = None, start: Factors | None = None,
     progress: Callable[[str], None] = lambda message: None,
 ) -> Sources:  # fmt: skip
     """Fit all sources on events and their user-item-day tiles before as_of. events: silver.events of people. rfm,
-    affinity, stages (as of Facts): as of as_of. items: silver.items.
+    affinity, engaged, worth (as of Facts): as of as_of. items: silver.items.
 
     folder, start, progress: see fit_als; from a start, fewer epochs do. Frames are persisted and the folder is used
     until release(). Raises ModelError when the tiles hold no positive.
@@ -131,7 +132,7 @@ def fit_sources(
     ]
     held = (history, popular, factors.users)
     day = feature_date(as_of)
-    facts = Facts(history, rfm, affinity, items, as_of, open_items(tiles, day), stages, season(tiles, day))
+    facts = Facts(history, rfm, affinity, items, as_of, open_items(tiles, day), engaged, season(tiles, day), worth)
     return Sources(facts, numbered, scorers, factors, popular, folder, held)
 
 

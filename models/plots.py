@@ -167,3 +167,58 @@ def holdout_by_frequency(expected: Sequence[float], actual: Sequence[float], tit
     axes.set_title(title)
     axes.legend()
     return figure
+
+
+def bars(panels: Mapping[str, Mapping[str, float]], *, shares: bool = False) -> Figure:
+    """A panel each, named by what it tells, a bar for each of its values. shares: they are parts of one whole."""
+    figure = Figure(figsize=(3.2 * len(panels), 3.5), layout="constrained")
+    drawn = figure.subplots(1, len(panels), squeeze=False)[0]
+    for axes, (panel, values) in zip(drawn, panels.items(), strict=True):
+        told = axes.bar(list(values), list(values.values()), color=COLOURS["all"])
+        texts = [f"{value:.0%}" if shares else f"{value:,.4g}" for value in values.values()]
+        axes.bar_label(told, texts, fontsize=7)
+        axes.set_title(panel, fontsize=10)
+        axes.set_xticks(range(len(values)), list(values), rotation=45, ha="right", rotation_mode="anchor")
+        axes.margins(y=0.1)
+    return figure
+
+
+def preferences(lifts: Mapping[str, Mapping[str, float]]) -> Figure:
+    """How much more people do with a category in a situation than anywhere: 1 is as anywhere, 2 twice as much.
+
+    lifts: by situation, by category, each with the same categories.
+    """
+    names = list(next(iter(lifts.values())))
+    figure = Figure(figsize=(2.5 + 0.6 * len(lifts), 2 + 0.35 * len(names)), layout="constrained")
+    axes = figure.subplots()
+    grid = np.array([[lifts[situation][name] for situation in lifts] for name in names])
+    # Nothing at all has no logarithm; it is told as a quarter or less, as four times or more is.
+    image = axes.imshow(np.log2(np.clip(grid, 0.25, 4)), cmap="RdBu_r", vmin=-2, vmax=2, aspect="auto")
+    for row, column in np.ndindex(grid.shape):
+        lift = grid[row, column]
+        colour = "black" if 0.4 < lift < 2.5 else "white"
+        axes.text(column, row, f"{lift:.1f}", ha="center", va="center", fontsize=7, color=colour)
+    axes.set_xticks(range(len(lifts)), list(lifts), rotation=45, ha="right")
+    axes.set_yticks(range(len(names)), names)
+    bar = figure.colorbar(image, ticks=[-2, -1, 0, 1, 2])
+    bar.ax.set_yticklabels(["¼", "½", "1", "2", "4"])
+    return figure
+
+
+def shares_by_trait(traits: Mapping[str, Mapping[str, float]], unknown: str) -> Figure:
+    """A bar a trait, cut by what is said of users, with the part of whom nothing is said in grey."""
+    figure = Figure(figsize=(9, 0.6 * len(traits) + 1.2), layout="constrained")
+    axes = figure.subplots()
+    for place, values in enumerate(traits.values()):
+        left = 0.0
+        for number, (name, share) in enumerate(values.items()):
+            colour = "lightgrey" if name == unknown else matplotlib.colormaps["Pastel1"](number % 9)
+            axes.barh(place, share, left=left, color=colour, edgecolor="white")
+            if share > 0.05:
+                axes.text(left + share / 2, place, f"{name}\n{share:.0%}", ha="center", va="center", fontsize=7)
+            left += share
+    axes.set_yticks(range(len(traits)), list(traits))
+    axes.invert_yaxis()
+    axes.set_xlim(0, 1)
+    axes.set_xlabel("share of users")
+    return figure

@@ -15,6 +15,7 @@ from pyspark.sql import functions as F
 
 from features.affinity import item_keys
 from features.due_again import PRIOR_GAPS, PRIOR_OWN_GAPS, drawn
+from features.engagement import STAGES
 from features.leanings import LEVELS, SEPARATOR
 from features.packing import PATH
 from models.interactions import strength
@@ -32,6 +33,16 @@ PAIR = (*PAIRWISE, "x_share", "x_due_again", "x_since")
 # Of what is in the cart or was looked at and not bought; null where nothing is.
 INTENT = ("x_cart_idle", "x_looks", "x_look_idle", "u_cart")
 USER = ("u_items", "u_basket", "u_explores", "u_price", "u_recency", "u_frequency", "u_monetary", "u_r", "u_f", "u_m")
+# What is to be expected of the user, and how much they are there: by u_<name>, columns of features/value.py and
+# features/engagement.py.
+VALUE = {name: f"u_{name}" for name in ("alive", "expected_purchases", "expected_value")}
+ENGAGEMENT = {
+    "age": "u_age", "idle": "u_absent", "active_28": "u_active_28", "active_91": "u_active_91", "depth": "u_depth",
+    "quick_exit_share": "u_quick_exit_share", "trend": "u_trend", "clumpiness": "u_clumpiness",
+}  # fmt: skip
+STANDING = (*VALUE.values(), *ENGAGEMENT.values(), "u_stage")
+# Ahead of the instant that expected purchases are told, whatever the setting of gold.value: what a ranker learnt holds.
+HORIZON_DAYS = 90
 SHARES = ("b_category", "b_brand", "b_price_band", "b_category_deep")
 LIFTS = ("b_category_lift", "b_brand_lift")
 RECENT = ("b_category_recent", "b_brand_recent")
@@ -44,8 +55,9 @@ PRIOR_USERS = 10.0
 @dataclass(frozen=True)
 class Facts:
     """What is known before as_of. pairs: as `pairs` gives it. rfm, affinity: as features/ give them.
-    items: silver.items. as_of: the instant. open: as features.intent.open_items gives it. stages:
-    user_id, stage, as features.engagement has it. season: as models.popularity.season gives it. None: nothing is known.
+    items: silver.items. as_of: the instant. open: as features.intent.open_items gives it. engaged: as
+    features.engagement gives it. season: as models.popularity.season gives it. worth: as features.value.scored gives it
+    for HORIZON_DAYS. None: nothing is known.
     """
 
     pairs: DataFrame
@@ -54,14 +66,15 @@ class Facts:
     items: DataFrame
     as_of: datetime
     open: DataFrame | None = None
-    stages: DataFrame | None = None
+    engaged: DataFrame | None = None
     season: DataFrame | None = None
+    worth: DataFrame | None = None
 
 
 def feature_names(scorers: tuple[str, ...]) -> tuple[str, ...]:
     """The features in order, given the scorers' names."""
     scored = tuple(f"{name}_{kind}" for name in scorers for kind in ("score", "rank"))
-    return (*scored, *BOTH, *PAIR, *INTENT, *ITEM, *USER)
+    return (*scored, *BOTH, *PAIR, *INTENT, *ITEM, *USER, *STANDING)
 
 
 def feature_date(as_of: datetime) -> date:
@@ -213,7 +226,8 @@ def ranking_features(candidates: DataFrame, own: DataFrame, facts: Facts, scorer
     told = {"share": SHARES, "lift": LIFTS, "recent": RECENT}
     leans = {name: _leaning(name, kind) for kind, names in told.items() for name in names}
     cycle = drawn(F.col("x_age") - F.col("x_idle"), F.col("days") - 1, F.col("i_gap"), PRIOR_OWN_GAPS)
-    full = _with_intent(joined, facts.open).withColumns(
+    known = _with_standing(joined, facts)
+    full = _with_intent(known, facts.open).withColumns(
         {
             "x_share": F.try_divide("days", "u_frequency"),
             # Due again: time since the last want, in cycles of this person and item.
@@ -246,6 +260,20 @@ def _with_intent(candidates: DataFrame, opened: DataFrame | None) -> DataFrame:
     pairs = opened.select("user_id", "item_id", *(F.col(old).alias(new) for old, new in named.items()))
     carts = opened.groupBy("user_id").agg(F.count("cart_idle").alias("u_cart"))
     return candidates.join(pairs, ["user_id", "item_id"], "left").join(carts, "user_id", "left")
+
+
+def _with_standing(candidates: DataFrame, facts: Facts) -> DataFrame:
+    """The candidates with the STANDING features of their users. u_stage: its place in features.engagement.STAGES."""
+    worth = {new: F.col(old) for old, new in VALUE.items()}
+    engaged = {new: F.col(old) for old, new in ENGAGEMENT.items()}
+    engaged["u_stage"] = F.array_position(F.array(*map(F.lit, STAGES)), F.col("stage"))
+    for frame, features in ((facts.worth, worth), (facts.engaged, engaged)):
+        if frame is None:
+            candidates = candidates.withColumns(dict.fromkeys(features, F.lit(None)))
+        else:
+            told = frame.select("user_id", *(value.alias(name) for name, value in features.items()))
+            candidates = candidates.join(told, "user_id", "left")
+    return candidates
 
 
 def key_of(dimension: str) -> Column:

@@ -53,7 +53,7 @@ def personal_lists(
     reasoned = with_reasons(own, facts.pairs, keys, facts.items).withColumn("slot_kind", slot)
     known = facts.rfm.select("user_id", "segment", "country")
     lists = as_lists(reasoned, ("user_id",), facts.items).join(known, "user_id", "left")
-    return lists if facts.stages is None else lists.join(facts.stages, "user_id", "left")
+    return lists if facts.engaged is None else lists.join(facts.engaged.select("user_id", "stage"), "user_id", "left")
 
 
 def fallback_lists(facts: Facts, length: int) -> DataFrame:
@@ -65,8 +65,8 @@ def fallback_lists(facts: Facts, length: int) -> DataFrame:
         *(F.struct(F.lit(rung).alias("rung"), F.col(rung).alias("cohort")) for rung in ("segment", "country"))
     )
     members = facts.rfm.select("user_id", F.inline(rungs)).where(F.col("cohort").isNotNull())
-    if facts.stages is not None:
-        lively = facts.stages.where(~F.col("stage").isin(*SILENT))
+    if facts.engaged is not None:
+        lively = facts.engaged.where(~F.col("stage").isin(*SILENT))
         members = members.unionByName(
             lively.select("user_id", F.lit("stage").alias("rung"), F.col("stage").alias("cohort"))
         )

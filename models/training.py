@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import reduce
 from time import monotonic
 
@@ -26,6 +26,8 @@ from features.facts import facts as facts_of
 from features.facts import users as users_of
 from features.rfm import rfm
 from features.tiles import user_day, user_item_day
+from features.value import fitted, observed
+from features.value import scored as expected
 from lake.errors import ModelError
 from models import cold_start, hybrid
 from models.bootstrap import Replicates, replicate
@@ -42,7 +44,7 @@ from models.metrics import ARRIVALS, RELEVANT
 from models.per_user import item_facts, per_user
 from models.promotion import HYBRID
 from models.ranker import KEPT_NEGATIVES, Ranker, fit_ranker, score, training_rows
-from models.ranking_features import feature_date
+from models.ranking_features import HORIZON_DAYS, feature_date
 from models.reliability import Reliability, reliability
 from models.snapshot import fallback_lists
 from models.split import Split, truth
@@ -83,7 +85,8 @@ class Timings(dict[str, float]):
 @dataclass(frozen=True)
 class Log:
     """What a training reads, of consenting users. events: silver.events without bots. tiles, days: gold.user_item_day
-    and gold.user_day. items: silver.items. wanted: the positives of the events.
+    and gold.user_day. items: silver.items. wanted: the positives of the events. profiles: silver.users, for a plot; or
+    None.
     """
 
     events: DataFrame
@@ -91,6 +94,7 @@ class Log:
     days: DataFrame
     items: DataFrame
     wanted: DataFrame
+    profiles: DataFrame | None = None
 
 
 def fit_before(
@@ -107,11 +111,22 @@ def fit_before(
     # Small, and read by the features, the groups, the ladder and a plot.
     standing = settled(rfm(days, day), folder, "rfm")
     leanings = settled(affinity(tiles, days, log.items, day), folder, "affinity")
-    journey = engagement(users_of(facts_of(days)), day).select("user_id", "stage")
+    people = settled(users_of(facts_of(days)), folder, "people")
+    engaged, worth = engagement(people, day), worth_at(people, day)
     return hybrid.fit_sources(
         before(log.events, instant), tiles, standing, leanings, log.items, instant, parameters, folder,
-        stages=settled(journey, folder, "stages"), progress=progress,
+        engaged=settled(engaged, folder, "engaged"), worth=None if worth is None else settled(worth, folder, "worth"),
+        progress=progress,
     )  # fmt: skip
+
+
+def worth_at(people: DataFrame, day: date) -> DataFrame | None:
+    """As features.value.scored gives it, by a fit on the same people; None where they are too few for one."""
+    found = observed(people, day)
+    try:
+        return expected(found, fitted(found, day), day, HORIZON_DAYS)
+    except ModelError:
+        return None
 
 
 def tiles_before(log: Log, instant: datetime) -> tuple[DataFrame, DataFrame]:

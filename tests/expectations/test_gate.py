@@ -15,7 +15,21 @@ from expectations.rules import failed
 from expectations.suites import SUITES
 from lake.errors import ContractError
 from lake.settings import Settings
-from lake.tables import ENGAGEMENT, FALLBACKS, RECOMMENDATIONS, TABLES
+from lake.tables import (
+    AFFINITY,
+    CONTEXT,
+    CYCLES,
+    DUE_AGAIN,
+    ENGAGEMENT,
+    FALLBACKS,
+    INTENT,
+    RECOMMENDATIONS,
+    RFM,
+    RFM_WINDOWS,
+    TABLES,
+    VALUE,
+    Table,
+)
 
 SECRET = "a-user-who-must-not-be-named"
 
@@ -71,33 +85,136 @@ def test_a_broken_contract_stops_names_table_rules_and_counts_and_leaks_nobody(
     assert SECRET not in _text(settings.data_docs)
 
 
-def test_each_impossible_engagement_is_named_by_its_rule(spark: SparkSession, settings: Settings) -> None:
-    good: dict[str, Any] = {
-        "user_id": "u", "user_bucket": 1, "as_of": date(2026, 3, 1), "age": 40, "idle": 3, "active_days": 6,
-        "active_7": 1, "active_28": 4, "active_91": 6, "events": 9, "sessions": 7, "depth": 9 / 7,
-        "quick_exit_share": 0.5, "dwell_ms": 0, "trend": 0.1, "clumpiness": 0.2, "stage": "active",
-    }  # fmt: skip
-    faults: dict[str, dict[str, Any]] = {
-        "age not whole days from 1": {"age": 0, "idle": 1, "active_days": 0, "active_91": 0},
-        "a last active day before the first": {"idle": 41},
-        "more active days than days": {"age": 5},
-        "more active days lately than ever": {"active_91": 7},
-        "an active day without an event": {"events": 5},
-        "depth not a finite number from 1": {"depth": float("nan")},
-        "trend not a possible number": {"trend": 9.0},
-        "stage": {"stage": "undead"},
-        "quick_exit_share": {"quick_exit_share": 1.5},
-    }
-    rows = [good | fault | {"user_id": f"u{number}"} for number, fault in enumerate(faults.values())]
+DAY = date(2026, 3, 1)
+WHO = {"user_id": "u", "user_bucket": 1, "as_of": DAY}
+BOUGHT = {"recency": 3, "frequency": 2, "monetary": 9.5, "r": 5, "f": 1, "m": 3}
+# By table a good row, and by what is said of it a bad one.
+ROWS: dict[Table, tuple[dict[str, Any], dict[str, dict[str, Any]]]] = {
+    ENGAGEMENT: (
+        WHO | {"age": 40, "idle": 3, "active_days": 6, "active_7": 1, "active_28": 4, "active_91": 6, "events": 9,
+               "sessions": 7, "depth": 9 / 7, "quick_exit_share": 0.5, "back_and_forth": 0.0, "dwell_ms": 0,
+               "trend": 0.1, "clumpiness": 0.2, "stage": "active", "used": ["view"], "ignored": ["search"]},
+        {
+            "age not whole days from 1": {"age": 0, "idle": 1, "active_days": 0, "active_91": 0},
+            "a last active day before the first": {"idle": 41},
+            "more active days than days": {"age": 5},
+            "more active days lately than ever": {"active_91": 7},
+            "an active day without an event": {"events": 5},
+            "depth not a finite number from 1": {"depth": float("nan")},
+            "trend not a possible number": {"trend": 9.0},
+            "stage": {"stage": "undead"},
+            "quick_exit_share": {"quick_exit_share": 1.5},
+            "rapid returns not a finite number from 0": {"back_and_forth": -0.5},
+            "a kind of event that is none": {"used": ["view", "impression"]},
+            "a kind of event that is both used and passed by": {"ignored": ["search", "view"]},
+        },
+    ),
+    RFM: (
+        WHO | BOUGHT | {"segment": "Champions", "tenure": 9},
+        {
+            "recency not whole days from 0": {"recency": -1},
+            "frequency below one order": {"frequency": 0},
+            "monetary not a finite number from 0": {"monetary": -0.01},
+            "r_between": {"r": 6},
+            "segment": {"segment": "Nobodies"},
+        },
+    ),
+    RFM_WINDOWS: (
+        WHO | BOUGHT | {"window_days": 30},
+        {"a window longer than what is kept": {"window_days": 366}, "m_present": {"m": None}},
+    ),
+    INTENT: (
+        WHO | {"cart_items": 1, "cart_value": 9.0, "cart_newest": 2, "cart_oldest": 2, "viewed_items": 0, "searches": 1,
+               "search_idle": 1, "terms": ["tea"], "items": [("tea", 2, 1, 1, 9.0)]},
+        {
+            "nothing in the cart, nothing looked at and no search": {"cart_items": 0, "searches": 0},
+            "cart_value not a finite number above 0": {"cart_value": 0.0},
+            "the newest item in the cart older than the oldest": {"cart_newest": 3},
+            "cart_oldest_between": {"cart_oldest": 31},
+            "search_idle_between": {"search_idle": 8},
+            "an item without id": {"items": [(None, 2, 1, 1, 9.0)]},
+            "longest_text_between": {"terms": ["x" * 101]},
+            "texts_between": {"terms": [str(number) for number in range(21)]},
+        },
+    ),
+    AFFINITY: (
+        WHO | {"dimension": "brand", "key": "Ahn", "score": 1.0, "share": 0.5, "lift": 1.5, "recent_score": -1.0,
+               "recent_share": 0.0, "evidence": 3},
+        {
+            "score not a finite number above 0": {"score": 0.0},
+            "share not between 0 and 1": {"share": 1.5},
+            "lift not a finite number above 0": {"lift": float("inf")},
+            "recent score not a finite number": {"recent_score": float("nan")},
+            "a score without an event behind it": {"evidence": 0},
+            "dimension": {"dimension": "colour"},
+        },
+    ),
+    CONTEXT: (
+        WHO | {"context": "daypart", "situation": "night", "key": "drinks", "share": 0.5, "lift": 1.5, "evidence": 3},
+        {
+            "share not between 0 and 1": {"share": 0.0},
+            "lift not a finite number above 0": {"lift": float("nan")},
+            "a preference without an event behind it": {"evidence": 0},
+            "context": {"context": "weather"},
+            "situation_present": {"situation": None},
+        },
+    ),
+    DUE_AGAIN: (
+        WHO | {"dimension": "item", "key": "tea", "days": 2, "first_bought": date(2026, 1, 1),
+               "last_bought": date(2026, 2, 1), "own_gap": 31.0, "cycle": 30.0, "due": date(2026, 3, 3)},
+        {
+            "a first day after the last": {"first_bought": date(2026, 2, 2)},
+            "a purchase after as_of": {"last_bought": date(2026, 3, 2)},
+            "due before it was bought": {"due": date(2026, 1, 31)},
+            "cycle_between": {"cycle": 366.0},
+            "days_between": {"days": 0},
+        },
+    ),
+    CYCLES: (
+        {"as_of": DAY, "dimension": "item", "key": "tea", "users": 9, "returning": 3, "gaps": 4, "cycle": 30.0},
+        {
+            "more who came back than bought": {"users": 2},
+            "fewer gaps than users who came back": {"gaps": 2},
+            "nobody who came back": {"returning": 0},
+            "cycle_between": {"cycle": 0.0},
+        },
+    ),
+    VALUE: (
+        WHO | {"purchases": 2, "alive": 0.5, "horizon_days": 90, "expected_purchases": 1.5, "expected_value": 9.0,
+               "expected_revenue": 13.5, "fitted_as_of": DAY},
+        {
+            "days with a purchase not from 1": {"purchases": 0},
+            "a probability not between 0 and 1": {"alive": 1.1},
+            "expected purchases not a finite number from 0": {"expected_purchases": float("nan")},
+            "expected value not a finite number from 0": {"expected_value": -1.0},
+            "expected revenue not a finite number from 0": {"expected_revenue": float("inf")},
+        },
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("table", ROWS, ids=lambda table: table.name)
+def test_each_impossible_feature_is_named_by_its_rule(spark: SparkSession, settings: Settings, table: Table) -> None:
+    good, faults = ROWS[table]
+    name = "user_id" if "user_id" in table.names else "key"
+    bad = [good | {name: f"bad {number}"} | fault for number, fault in enumerate(faults.values())]
+    # Twice the same key, too.
     frames = [
-        spark.createDataFrame([tuple(row[name] for name in ENGAGEMENT.names) for row in some], ENGAGEMENT.schema)
-        for some in ([good], rows)
+        spark.createDataFrame([tuple(row.get(name) for name in table.names) for row in rows], table.schema)
+        for rows in ([good], [*bad, good, good])
     ]
-    gate(frames[0], "gold.engagement", settings, "run")
+    gate(frames[0], table.name, settings, "run")
     with pytest.raises(ContractError) as caught:
-        gate(frames[1], "gold.engagement", settings, "run")
-    missing = [reason for reason in faults if reason not in str(caught.value)]
+        gate(frames[1], table.name, settings, "run")
+    missing = [reason for reason in (*faults, "_unique") if reason not in str(caught.value)]
     assert not missing, str(caught.value)
+
+
+def test_every_table_of_features_has_a_gate() -> None:
+    """Day tiles, and what the state and the models keep for themselves, are made again from what passed."""
+    kept = {"user_item_day", "user_day", "item_keys", "user_state", "value_fits", "user_factors", "item_factors"}
+    gold = {table.name for table in TABLES.values() if table.name.startswith("gold.")} - {"gold.snapshots"}
+    assert gold - {f"gold.{name}" for name in kept} == {name for name in SUITES if name.startswith("gold.")}
 
 
 def test_data_docs_keep_the_latest_verdicts_only(spark: SparkSession, settings: Settings) -> None:

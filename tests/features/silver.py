@@ -41,8 +41,8 @@ def user_days(spark: SparkSession, *rows: dict[str, Any]) -> DataFrame:
         day: date = row["event_date"]
         noon = datetime(day.year, day.month, day.day, 12, tzinfo=UTC)
         defaults = {
-            "user_id": "anna", "user_bucket": 0, "events": 1, "sessions": 1, "quick_exits": 0, "dwell_ms": 0,
-            "orders": 1, "units": 1.0, "amount": 10.0, "amount_returned": 0.0,
+            "user_id": "anna", "user_bucket": 0, "events": 1, "sessions": 1, "quick_exits": 0, "back_and_forth": 0,
+            "dwell_ms": 0, "orders": 1, "units": 1.0, "amount": 10.0, "amount_returned": 0.0,
             "last_purchase_time": noon, "last_time": noon, "dayparts": {}, "devices": {},
         }  # fmt: skip
         filled.append(defaults | row)

@@ -45,6 +45,7 @@ def catalogue(spark: SparkSession) -> DataFrame:
         {"item_id": "milk", "category": ["drinks"], "price": 1.0},
         {"item_id": "kettle", "price": 30.0},
         {"item_id": "secret", "category": ["drinks"], "sensitive": True},
+        {"item_id": "deep", "category": [f"L{number}" for number in range(1, 13)]},
     ).cache()
 
 
@@ -108,11 +109,24 @@ def test_odd_people_have_a_stated_outcome(spark: SparkSession, catalogue: DataFr
             spark, ("one event", "tea", 1), ("ten years of silence", "tea", 3650),
             ("ten years of silence", "tea", 3600),
             ("a year and a day", "tea", CYCLE_DAYS + 1), ("a year and a day", "tea", 1), *many,
+            ("twelve levels", "deep", 9), ("twelve levels", "deep", 2), ("in no catalogue", "gone", 9),
+            ("in no catalogue", "gone", 2),
         ),
         catalogue,
     )  # fmt: skip
-    assert {user for user, _, _ in found} == {"many"}
-    assert len(found) == KEYS_KEPT
+    assert {key for key in found if key[0] != "many"} == {
+        ("twelve levels", "item", "deep"), ("twelve levels", "category", "L1 > L2"),
+        ("in no catalogue", "item", "gone"),
+    }  # fmt: skip
+    assert sum(user == "many" for user, _, _ in found) == KEYS_KEPT
+
+
+def test_a_return_makes_no_purchase_undone(spark: SparkSession, catalogue: DataFrame) -> None:
+    back = {"event_date": _ago(1), "returns": 1}
+    bought = [{"event_date": _ago(ago), "purchases": 1, "returns": 1} for ago in (9, 2)]
+    found = _due(user_item_days(spark, *bought, back, back | {"user_id": "only returns"}), catalogue)
+    told = {key: row["days"] for key, row in found.items()}
+    assert told == {("anna", "item", "tea"): 2, ("anna", "category", "drinks"): 2}
 
 
 PURCHASES = st.lists(

@@ -15,13 +15,13 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from features.affinity import item_keys
-from features.engagement import engagement
+from features.engagement import clumpiness, engagement
 from features.facts import facts, users
 from features.item_history import only
 from features.state import from_nothing
 from features.tiles import user_day
 from lake.delta import conform
-from lake.tables import ENGAGEMENT, USER_DAY
+from lake.tables import USER_DAY
 from tests.features.silver import at, by, events, items, user_days, user_item_days
 from tests.frames import assert_same_rows
 
@@ -38,16 +38,23 @@ def _rows(histories: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _engaged(days: DataFrame) -> dict[Any, dict[str, Any]]:
-    return by(conform(engagement(users(facts(days)), AS_OF), ENGAGEMENT), "user_id")
+    return by(engagement(users(facts(days)), AS_OF), "user_id")
 
 
 def test_engagement_by_hand(spark: SparkSession) -> None:
     days = user_days(
         spark,
-        {"event_date": _ago(92), "events": 5, "sessions": 2, "quick_exits": 1, "dwell_ms": 700},
+        {"event_date": _ago(92), "events": 5, "sessions": 2, "quick_exits": 1, "back_and_forth": 2, "dwell_ms": 700},
         {"event_date": _ago(91), "events": 1, "sessions": 1, "quick_exits": 1, "dwell_ms": 0},
         {"event_date": _ago(29), "events": 2, "sessions": 1, "quick_exits": 0, "dwell_ms": 300},
-        {"event_date": _ago(28), "events": 1, "sessions": 0, "quick_exits": None, "dwell_ms": None},
+        {
+            "event_date": _ago(28),
+            "events": 1,
+            "sessions": 0,
+            "quick_exits": None,
+            "back_and_forth": None,
+            "dwell_ms": None,
+        },
         {"event_date": _ago(8)},
         {"event_date": _ago(7)},
     )
@@ -56,9 +63,21 @@ def test_engagement_by_hand(spark: SparkSession) -> None:
     assert (anna["active_7"], anna["active_28"], anna["active_91"]) == (1, 3, 5)
     assert (anna["events"], anna["sessions"], anna["dwell_ms"]) == (11, 6, 1000)
     assert anna["depth"] == pytest.approx(11 / 6) and anna["quick_exit_share"] == pytest.approx(2 / 6)
+    assert anna["back_and_forth"] == pytest.approx(2 / 6)
     assert anna["trend"] == pytest.approx(math.log((3 + 1) / (1 + 1)))
     gaps = [gap / 366 for gap in (366 - 92, 1, 62, 1, 20, 1, 7)]
     assert anna["clumpiness"] == pytest.approx(1 + sum(gap * math.log(gap) for gap in gaps) / math.log(7))
+
+
+def test_clumpiness_of_three_customers_of_thirty_days_is_what_is_published(spark: SparkSession) -> None:
+    """Evenly, in two clumps and in one: Zhang, Bradlow & Small print .036, .48 and .34."""
+    customers = {"even": (1, 6, 11, 16, 21, 26), "two": (2, 3, 4, 27, 28, 29), "one": (13, 14, 15, 16, 17, 18)}
+    rows = [(name, [date(2026, 1, day) for day in days]) for name, days in customers.items()]
+    frame = spark.createDataFrame(rows, "name string, calendar array<date>")
+    found = {row.name: row.clumpy for row in frame.select(
+        "name", clumpiness(F.lit(date(2026, 1, 31)), 30).alias("clumpy")).collect()}  # fmt: skip
+    assert found == {name: pytest.approx(value, abs=0.0005) for name, value in
+                     (("even", 0.036), ("two", 0.477), ("one", 0.341))}  # fmt: skip
 
 
 def test_stages_at_their_boundaries(spark: SparkSession) -> None:
@@ -93,7 +112,9 @@ def test_odd_users_have_a_stated_outcome(spark: SparkSession) -> None:
     assert said("one second", *counts) == ("new", 1, 1, 1, 1, 9, 9.0, 0.0, 45)
     assert said("ten years of silence", *counts) == ("lapsed", 3681, 3681, 1, 0, 1, 1.0, 1.0, 0)
     assert said("ten years of silence", "trend", "clumpiness") == (0.0, None)
-    assert said("no session", "sessions", "depth", "quick_exit_share", "stage") == (0, None, None, "new")
+    assert said("no session", "sessions", "depth", "quick_exit_share", "back_and_forth", "stage") == (
+        0, None, None, None, "new",
+    )  # fmt: skip
     assert found["one event"]["trend"] == pytest.approx(math.log(2))
     assert found["one event"]["clumpiness"] > 0.95
 

@@ -1,4 +1,4 @@
-"""RFM, engagement, intent, value and affinities against an independent computation in pandas, on Online Retail II.
+"""RFM, engagement, intent, value, affinities, contexts against an independent computation in pandas, Online Retail II.
 
 A quarter of the customers, to stay quick: those whose number is divisible by four.
 """
@@ -16,10 +16,12 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from features.affinity import affinity, anchor_of, item_keys
+from features.context import preferred
 from features.due_again import bought, cycles, due_again
 from features.engagement import engagement
 from features.facts import facts, users
-from features.intent import open_items
+from features.habits import habits
+from features.intent import open_items, searches
 from features.item_history import only
 from features.rfm import rfm
 from features.rfm_windows import windowed
@@ -62,6 +64,8 @@ def retail(spark: SparkSession, online_retail_file: Path, tmp_path_factory: pyte
     raw["event_id"] = raw.index.astype(str)
     # Every second return counts as matched: what is asked here is that the two computations agree on it.
     raw["matched"] = raw["is_return"] & (raw.index % 2 == 0)
+    # The file says where, but not on what: devices are dealt out, every fifth line from an unknown one.
+    raw["device"] = np.where(raw.index % 5 == 0, None, np.where(raw.index % 3 == 0, "mobile", "web"))
     file = tmp_path_factory.mktemp("retail") / "lines.parquet"
     raw.to_parquet(file)
 
@@ -71,7 +75,7 @@ def retail(spark: SparkSession, online_retail_file: Path, tmp_path_factory: pyte
         F.when(F.col("is_return"), "return").otherwise("purchase").alias("event_type"),
         F.abs("quantity").alias("quantity"), "amount", F.lit("retail").alias("source"), F.lit(False).alias("is_bot"),
         F.when(F.col("matched"), F.lit("some purchase")).alias("returned_event_id"),
-        F.concat("user_id", F.lit(" "), "event_date").alias("session_id"), F.lit("web").alias("device"),
+        F.concat("user_id", F.lit(" "), "event_date").alias("session_id"), "device", "country",
     )  # fmt: skip
     absent = {item.name: F.lit(None).cast(item.type) for item in EVENTS.columns if item.name not in events.columns}
     events = events.withColumns(absent).persist()
@@ -206,16 +210,9 @@ def test_engagement_is_what_pandas_computes(retail: Retail) -> None:
 
 
 def test_carts_and_looks_are_what_pandas_computes(retail: Retail) -> None:
-    """The lines of the busiest month say when; what they did is dealt out, the same on both sides."""
-    names = ["views", "clicks", "adds_to_cart", "adds_to_cart", "removes_from_cart", "purchases", "hides"]
+    """In the busiest month."""
     until, keys = date(2011, 12, 1), ["user_id", "item_id"]
-    lines = retail.lines[retail.lines["event_date"] >= until - timedelta(days=60)]
-    # Few items, so that people come back to them.
-    dealt = lines.assign(item_id=lines["item_id"].str[:2], did=[names[place % len(names)] for place in lines.index])
-    days = dealt.groupby([*keys, "event_date", "did"]).size().unstack("did", fill_value=0).reset_index()
-    tiles = retail.days.sparkSession.createDataFrame(days).withColumns(
-        {"user_bucket": user_bucket(), "dislikes": F.lit(0)}
-    )
+    days, tiles = _dealt(retail, until)
     past = days[(days["event_date"] < until) & (days["event_date"] >= until - timedelta(days=30))].copy()
     past["age"] = past["event_date"].map(lambda day: (until - day).days)
     settled = past[(past["purchases"] > 0) | (past["hides"] > 0)].groupby(keys)["age"].min().rename("settled")
@@ -230,6 +227,40 @@ def test_carts_and_looks_are_what_pandas_computes(retail: Retail) -> None:
     actual = open_items(tiles, until).toPandas().set_index(keys).sort_index()[expected.columns].astype(float)
     assert len(actual) > 800 and actual["cart_idle"].notna().mean() > 0.2
     pd.testing.assert_frame_equal(actual, expected)
+
+
+def _dealt(retail: Retail, until: date) -> tuple[pd.DataFrame, DataFrame]:
+    """Item tiles of 60 days and more: the lines say when; what they did is dealt out, the same on both sides."""
+    names = ["views", "clicks", "adds_to_cart", "adds_to_cart", "removes_from_cart", "purchases", "hides"]
+    lines = retail.lines[retail.lines["event_date"] >= until - timedelta(days=60)]
+    # Few items, so that people come back to them.
+    dealt = lines.assign(item_id=lines["item_id"].str[:2], did=[names[place % len(names)] for place in lines.index])
+    days = dealt.groupby(["user_id", "item_id", "event_date", "did"]).size().unstack("did", fill_value=0).reset_index()
+    others = dict.fromkeys(("dislikes", "returns", "likes", "ratings"), F.lit(0))
+    return days, retail.days.sparkSession.createDataFrame(days).withColumns({"user_bucket": user_bucket(), **others})
+
+
+def test_what_is_used_and_passed_by_is_what_pandas_computes(retail: Retail) -> None:
+    until = date(2011, 12, 1)
+    days, tiles = _dealt(retail, until)
+    asked = tiles.filter("user_id LIKE '%6'").select("user_id").distinct().withColumn("searches", F.lit(3).cast("long"))
+    kinds = {"views": "view", "clicks": "click", "purchases": "purchase", "hides": "hide",
+             "adds_to_cart": "add_to_cart", "removes_from_cart": "remove_from_cart"}  # fmt: skip
+    past = days[(days["event_date"] < until) & (days["event_date"] >= until - timedelta(days=28))]
+    done = past.groupby("user_id")[list(kinds)].sum().rename(columns=kinds)
+    searched = [user for user in days["user_id"].unique() if user.endswith("6")]
+    done = done.reindex(done.index.union(searched), fill_value=0)
+    done["search"] = np.where(done.index.isin(searched), 3, 0)
+    busy = done.sum(axis=1) >= 10
+    common = (done[busy] > 0).mean() >= 0.1
+    actual = habits(tiles, asked, until).toPandas().set_index("user_id").sort_index()
+    assert len(actual) > 250 and list(actual.index) == list(done.index)
+    assert [set(used) for used in actual["used"]] == [set(done.columns[row > 0]) for row in done.to_numpy()]
+    most = [user for user, counts in done.iterrows() if (counts == counts.max()).sum() == 1]
+    assert all(actual["used"][user][0] == done.loc[user].idxmax() for user in most) and len(most) > 100
+    expected = {user: set(common.index[common & (done.loc[user] == 0)]) for user in done.index[busy]}
+    assert {user: set(told) for user, told in actual["ignored"].dropna().items()} == expected
+    assert any(expected.values()) and busy.mean() < 0.95
 
 
 def test_what_is_due_again_is_what_pandas_computes(retail: Retail) -> None:
@@ -315,10 +346,11 @@ def test_affinities_are_what_pandas_computes(retail: Retail) -> None:
         people["people"] = (people["people"] / people["people"].clip(lower=0).sum()).where(people["people"] > 2**-20)
         summed = summed.reset_index().merge(people, on=dimension)
         parts.append(summed.rename(columns={dimension: "key"}).assign(dimension=dimension))
-    past["weekday"] = pd.to_datetime(past["event_date"]).dt.day_name().str.lower()
     past["seen"] = 0.5 ** (ages / HALF_LIFE)
-    summed = past.groupby(["user_id", "weekday"])["seen"].agg(score="sum", evidence="size").reset_index()
-    parts.append(summed.rename(columns={"weekday": "key"}).assign(dimension="weekday"))
+    past = _with_situations(past)
+    for dimension in ("daypart", "weekday", "device", "place"):
+        summed = past.groupby(["user_id", dimension])["seen"].agg(score="sum", evidence="size").reset_index()
+        parts.append(summed.rename(columns={dimension: "key"}).assign(dimension=dimension))
     expected = pd.concat(parts)
     expected = expected[expected["score"] > 2**-32]
     by_dimension = expected.assign(liked=expected["recent_score"].clip(lower=0)).groupby(["user_id", "dimension"])
@@ -331,7 +363,6 @@ def test_affinities_are_what_pandas_computes(retail: Retail) -> None:
     expected = expected.groupby(["user_id", "dimension"]).head(50)
 
     actual = affinity(retail.item_days, retail.days, retail.items, AS_OF, HALF_LIFE).toPandas()
-    actual = actual[~actual["dimension"].isin(["daypart", "device", "place"])]
     keys = ["user_id", "dimension", "key"]
     both = actual.merge(expected, on=keys, how="outer", suffixes=("", "_expected"), indicator=True)
     # What pandas and Spark may disagree on: a return that takes back its purchase of the same day to the last bit,
@@ -350,6 +381,80 @@ def test_affinities_are_what_pandas_computes(retail: Retail) -> None:
     told = both["recent_share_expected"].notna() & (both["recent_score"] > 1e-3)
     assert told.sum() > 10_000
     np.testing.assert_allclose(both["recent_share"][told], both["recent_share_expected"][told], rtol=1e-3)
+
+
+def _with_situations(lines: pd.DataFrame) -> pd.DataFrame:
+    """daypart and weekday of each line; place: of the day's latest line."""
+    parts = np.array(["night", "morning", "afternoon", "evening"])
+    days = pd.to_datetime(lines["event_date"])
+    place = lines.sort_values(["event_time", "country"]).groupby(["user_id", "event_date"])["country"].last()
+    return lines.assign(daypart=parts[lines["event_time"].dt.hour // 6], weekday=days.dt.day_name().str.lower()).join(
+        place.rename("place"), on=["user_id", "event_date"]
+    )
+
+
+def test_what_is_preferred_in_a_situation_is_what_pandas_computes(retail: Retail) -> None:
+    """In the busiest month, by the first letter of the code."""
+    until = date(2011, 12, 1)
+    lines = retail.lines[(retail.lines["event_date"] < until) & (retail.lines["event_date"] >= until - timedelta(28))]
+    lines = _with_situations(lines).assign(score=np.where(lines["is_return"], -5, 5), key=lines["item_id"].str[0])
+    of_day = lines.groupby(["user_id", "event_date", "device"]).size().rename("lines").reset_index()
+    of_day = of_day.sort_values(["lines", "device"], ascending=[False, True]).groupby(["user_id", "event_date"]).first()
+    tiles = lines.sort_values("event_time").groupby(["user_id", "event_date", "item_id"]).agg(
+        score=("score", "sum"), evidence=("score", "size"), daypart=("daypart", "last"), place=("place", "last"),
+        key=("key", "last"), weekday=("weekday", "last"),
+    ).join(of_day["device"]).reset_index()  # fmt: skip
+    tiles["week"] = np.where(tiles["weekday"].isin(["saturday", "sunday"]), "weekend", "working day")
+    own = tiles.groupby(["user_id", "key"])["score"].sum()
+    own = own[own > 0] / own[own > 0].groupby("user_id").transform("sum")
+    parts = []
+    for context in ("daypart", "week", "device", "place"):
+        summed = tiles.groupby(["user_id", context, "key"])[["score", "evidence"]].sum().reset_index()
+        summed = summed[summed["score"] > 0]
+        there = summed.groupby(["user_id", context])
+        summed["n"], summed["share"] = (
+            there["evidence"].transform("sum"),
+            summed["score"] / there["score"].transform("sum"),
+        )
+        summed["few"] = there["key"].transform("size") <= 5
+        parts.append(summed.rename(columns={context: "situation"}).assign(context=context))
+    expected = pd.concat(parts).join(own.rename("own"), on=["user_id", "key"])
+    expected["lift"] = (
+        (expected["n"] * expected["share"] + 10 * expected["own"]) / (expected["n"] + 10) / expected["own"]
+    )
+    keys = ["user_id", "context", "situation", "key"]
+    expected = expected[expected["few"]].set_index(keys).sort_index()
+    found = preferred(retail.item_days, retail.days, only(item_keys(retail.items)), retail.items, until).toPandas()
+    assert found.groupby(keys[:3]).size().max() == 5
+    actual = found.set_index(keys).sort_index().reindex(expected.index)
+    assert len(expected) > 2_000 and expected["lift"].std() > 0.01
+    assert (actual["evidence"] == expected["evidence"]).all()
+    np.testing.assert_allclose(actual["share"], expected["share"], rtol=1e-12)
+    np.testing.assert_allclose(actual["lift"], expected["lift"], rtol=1e-9)
+
+
+def test_searches_are_what_pandas_computes(retail: Retail) -> None:
+    """The texts are the lines' descriptions."""
+    until = date(2011, 12, 1)
+    lines = retail.lines[retail.lines["event_date"] >= until - timedelta(days=20)]
+    asked = lines[["user_id", "event_date", "event_time"]].assign(
+        query=lines["description"].str.cat(np.where(lines.index % 50 == 0, " 0800 1234567", "")), event_type="search",
+        is_bot=False,
+    )  # fmt: skip
+    frame = retail.days.sparkSession.createDataFrame(asked).withColumn("user_bucket", user_bucket())
+    past = asked[(asked["event_date"] < until) & (asked["event_date"] >= until - timedelta(days=7))].copy()
+    past["term"] = past["query"].str.strip().str.lower().str[:100].str.rstrip()
+    kept = past[~past["query"].str.contains(r"@|(?:\d[\s./-]?){7,}")]
+    kept = kept.groupby(["user_id", "term"])["event_time"].max().reset_index()
+    kept = kept.sort_values(["event_time", "term"], ascending=False).groupby("user_id")["term"]
+    expected = past.groupby("user_id").agg(searches=("query", "size"), last=("event_date", "max"))
+    expected["terms"] = kept.apply(lambda terms: list(terms.head(20)))
+    actual = searches(frame, until).toPandas().set_index("user_id").sort_index()
+    assert len(actual) > 100 and list(actual.index) == list(expected.index)
+    assert (actual["searches"] == expected["searches"]).all()
+    assert (actual["search_idle"] == [(until - day).days for day in expected["last"]]).all()
+    assert [list(terms) for terms in actual["terms"]] == list(expected["terms"])
+    assert (kept.size() > 20).any()
 
 
 def test_what_happens_at_or_after_as_of_changes_no_feature(retail: Retail) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -89,6 +89,62 @@ def test_a_quick_exit_is_a_session_with_one_event_on_the_day(spark: SparkSession
     days = by(conform(user_day(frame), USER_DAY), "event_date")
     counts = {day: (row["sessions"], row["quick_exits"], row["dwell_ms"]) for day, row in days.items()}
     assert counts == {FIRST: (5, 2, 500), SECOND: (1, 1, 0)}
+
+
+def _looks(*seen: tuple[str, float]) -> list[dict[str, Any]]:
+    """Views of (item, seconds after noon)."""
+    noon = at("2026-03-01", 12)
+    return [
+        {"event_time": noon + timedelta(seconds=after), "event_type": "view", "item_id": item} for item, after in seen
+    ]
+
+
+def test_whoever_is_back_with_an_item_at_once_goes_back_and_forth(spark: SparkSession) -> None:
+    cases: dict[str, tuple[int, list[dict[str, Any]]]] = {
+        "once": (1, _looks(("tea", 0), ("pan", 10), ("tea", 30))),
+        "too late": (0, _looks(("tea", 0), ("pan", 10), ("tea", 30.5))),
+        "stayed a while, then once": (1, _looks(("tea", 0), ("tea", 60), ("pan", 70), ("tea", 90), ("tea", 900))),
+        "to and fro": (3, _looks(("tea", 0), ("pan", 5), ("tea", 10), ("pan", 15), ("tea", 20))),
+        "by a third": (0, _looks(("tea", 0), ("pan", 5), ("cup", 10), ("tea", 15))),
+        "only forth": (0, _looks(("tea", 0), ("pan", 5))),
+        "one second": (0, _looks(("tea", 0), ("pan", 0), ("tea", 0), ("pan", 0))),
+        "bought in between": (0, [*_looks(("tea", 0), ("tea", 9)), _looks(("pan", 5))[0] | {"event_type": "purchase"}]),
+        "a click in between": (1, [*_looks(("tea", 0), ("tea", 9)), _looks(("pan", 5))[0] | {"event_type": "click"}]),
+        "of two sessions": (0, [*_looks(("tea", 0), ("tea", 9)), _looks(("pan", 5))[0] | {"session_id": "other"}]),
+        "without a session": (0, [row | {"session_id": None} for row in _looks(("tea", 0), ("pan", 5), ("tea", 9))]),
+    }  # fmt: skip
+    # The events come in no order.
+    rows = [row | {"user_id": user} for user, (_, given) in cases.items() for row in reversed(given)]
+    found = by(conform(user_day(events(spark, *rows)), USER_DAY), "user_id")
+    assert {user: row["back_and_forth"] for user, row in found.items()} == {user: n for user, (n, _) in cases.items()}
+
+
+@examples(max_examples=3, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["anna", "ben"]), st.sampled_from("st"), st.sampled_from("xyz"), st.integers(0, 400)),
+        min_size=6, max_size=30, unique_by=lambda look: (look[0], look[3]),
+    )
+)  # fmt: skip
+def test_back_and_forth_is_what_a_walk_through_each_session_finds(
+    spark: SparkSession, looks: list[tuple[str, str, str, int]]
+) -> None:
+    rows = [_looks((item, after))[0] | {"user_id": user, "session_id": session} for user, session, item, after in looks]
+    expected = {user: 0 for user, *_ in looks}
+    for user in expected:
+        for name in "st":
+            stays: list[tuple[str, int, int]] = []
+            for after, item in sorted(
+                (after, item) for who, session, item, after in looks if (who, session) == (user, name)
+            ):
+                if stays and stays[-1][0] == item:
+                    stays[-1] = (item, stays[-1][1], after)
+                else:
+                    stays.append((item, after, after))
+            for before, then in zip(stays, stays[2:], strict=False):
+                expected[user] += before[0] == then[0] and then[1] - before[2] <= 30
+    found = by(user_day(events(spark, *rows)), "user_id")
+    assert {user: row["back_and_forth"] for user, row in found.items()} == expected
 
 
 def test_an_order_counts_once_on_the_day_of_its_first_line(spark: SparkSession) -> None:

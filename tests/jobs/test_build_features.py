@@ -11,6 +11,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from features.affinity import leanings_at, standing
+from features.context import standing as context_standing
 from features.due_again import standing as due_standing
 from features.lift import of_users
 from jobs import build_features
@@ -21,6 +22,7 @@ from lake.settings import Settings
 from lake.tables import (
     AFFINITY,
     CONSENTS,
+    CONTEXT,
     CYCLES,
     DUE_AGAIN,
     ENGAGEMENT,
@@ -195,6 +197,35 @@ def test_what_is_due_again_is_told_of_whom_a_night_touched_and_goes_when_it_was_
     _seed(spark, home, [*HOME, tea("ben", "2026-03-01", "11"), tea("ben", "2026-03-04", "12")])
     _run(home, Window.day(date(2026, 3, 5)))
     assert set(standing_rows()) == {("ben", "tea")}
+
+
+def test_what_is_preferred_where_is_told_of_whom_a_night_touched_and_goes_when_it_was_never_done(
+    spark: SparkSession, home: Settings
+) -> None:
+    def standing_rows() -> dict[tuple[str, str, str], tuple[date, int]]:
+        rows = context_standing(delta.read(spark, home, CONTEXT.name), date(2026, 3, 10)).collect()
+        return {(row.user_id, row.context, row.situation): (row.as_of, row.evidence) for row in rows}
+
+    pan = {"event_time": at("2026-03-03", 20), "user_id": "ben", "item_id": "pan", "event_type": "view"}
+    _seed(spark, home, [*HOME, pan, pan | {"user_id": "gone"}])
+    _run(home)
+    first = date(2026, 3, 4)
+    ben = {("ben", "daypart", "evening"): (first, 1), ("ben", "week", "working day"): (first, 1),
+           ("ben", "device", "mobile"): (first, 1)}  # fmt: skip
+    anna = {("anna", "daypart", "afternoon"): (first, 1), ("anna", "week", "working day"): (first, 1),
+            ("anna", "device", "web"): (first, 1)}  # fmt: skip
+    assert standing_rows() == ben | anna
+    # anna comes back at another time; then it turns out that ben never looked at the pan, though he was there.
+    again = {"event_time": at("2026-03-04", 3), "user_id": "anna", "item_id": "pan", "order_id": "9"}
+    _seed(spark, home, [*HOME, pan, again])
+    night = Window.day(date(2026, 3, 4))
+    _run(home, night)
+    anna = {("anna", "daypart", "afternoon"): (night.end, 1), ("anna", "daypart", "night"): (night.end, 1),
+            ("anna", "week", "working day"): (night.end, 2), ("anna", "device", "web"): (night.end, 2)}  # fmt: skip
+    assert standing_rows() == ben | anna
+    _seed(spark, home, [*HOME, again])
+    _run(home, Window.day(date(2026, 3, 5)))
+    assert standing_rows() == anna
 
 
 def test_a_failed_gate_leaves_every_feature_untouched(spark: SparkSession, home: Settings) -> None:

@@ -20,6 +20,7 @@ from lake.settings import Settings
 from lake.tables import (
     AFFINITY,
     CONSENTS,
+    CONTEXT,
     DUE_AGAIN,
     ENGAGEMENT,
     EVENTS,
@@ -36,7 +37,9 @@ from lake.tables import (
 WHO = 'O\'Brien "Zoë" 用户'
 DAY = date(2026, 3, 1)
 RFM_ROW = {"recency": 9, "frequency": 2, "monetary": 20.0, "r": 4, "f": 3, "m": 2, "segment": "Loyal"}
-ENGAGED = {"stage": "at_risk", "idle": 40, "active_days": 12, "active_28": 0, "depth": 2.25}
+ENGAGED = {"stage": "at_risk", "idle": 40, "active_days": 12, "active_28": 0, "depth": 2.25,
+           "quick_exit_share": 0.25, "back_and_forth": 1.5, "trend": -0.7, "used": ["view", "add_to_cart"],
+           "ignored": ["search"]}  # fmt: skip
 MEANT = {
     "cart_items": 1, "cart_value": 12.5, "cart_newest": 3, "cart_oldest": 3, "viewed_items": 0, "searches": 2,
     "terms": ["tea", "茶"], "items": [("kettle", 3, 4, 1, 12.5)],
@@ -101,6 +104,13 @@ def home(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Itera
             leaning(earlier, "old", 9.0), leaning(date(2026, 2, 9), "tea", 2.0), leaning(date(2026, 2, 9), "pans", 1.0),
             leaning(later, "new", 3.0), leaning(date(2026, 2, 20), "hers", 3.0) | other,
         ],
+        CONTEXT: [
+            {"as_of": day, "context": "daypart", "situation": part, "key": key, "share": share, "lift": 1.25}
+            for day, part, key, share in (
+                (date(2026, 2, 2), "night", "old", 1.0), (date(2026, 2, 20), "evening", "pans", 0.25),
+                (date(2026, 2, 20), "evening", "tea", 0.75), (later, "night", "new", 1.0),
+            )
+        ],
     }  # fmt: skip
     for table, given in held.items():
         delta.append(rows(spark, table, *given), settings, table, "run")
@@ -119,6 +129,8 @@ def test_what_was_known_before_a_date_is_told_and_nothing_later_and_of_nobody_el
     assert found.stated is not None and found.stated["preferences"] == {"diet": "vegan"}
     assert found.buying is not None and found.buying["segment"] == "Loyal"
     assert found.value is not None and found.value["alive"] == 0.75
+    assert [(row["situation"], row["key"]) for row in found.contexts] == [("evening", "tea"), ("evening", "pans")]
+    assert profile(home, WHO, date(2026, 3, 25)).contexts == [], "of days too long ago"
     assert found.tonight is None
     before = profile(home, WHO, date(2026, 2, 1))
     assert (before.activity, before.stated, before.leanings, before.consent["at"]) == (None, None, {"category": [
@@ -148,7 +160,7 @@ def test_rows_are_counted_in_every_table_with_a_user(home: Settings) -> None:
     counted = profile(home, WHO, DAY).rows
     assert counted == {"silver.events": 3, "silver.users": 1, "silver.consents": 4, "gold.rfm": 2, "gold.value": 1,
                        "gold.rfm_windows": 2, "gold.affinity": 4, "silver.rejected": 1, "gold.engagement": 2,
-                       "gold.intent": 1, "gold.due_again": 4}  # fmt: skip
+                       "gold.intent": 1, "gold.due_again": 4, "gold.context": 4}  # fmt: skip
     with pytest.raises(AttuneError, match="nothing is held about 'nobody'") as refused:
         profile(home, "nobody")
     assert all(table.name in str(refused.value) for table in TABLES.values() if "user_id" in table.names)
@@ -160,13 +172,16 @@ def test_the_words_say_what_is_held(home: Settings, capsys: pytest.CaptureFixtur
     for words in (
         f"What is held about {WHO}, from before 2026-03-01", "birth year 1980, diet vegan (from shop)",
         "personalisation withdrawn at 2026-02-01 12:00 UTC", 'searched for "tea"',
-        "at risk: active on 12 days, 0 of the last 28, the last 2026-01-20; 2.2 events a session",
+        "at risk: active on 12 days, 0 of the last 28, the last 2026-01-20; 2.2 events a session; 25% of "
+        "sessions ended after one; back and forth 1.5 times a session; less active than in the 28 days before; "
+        "lately used view, add to cart; but not search",
         '1 items left in the cart worth 12.50, for 3 days at most; these are kettle; 2 searches, for "tea", "茶"',
         "2 orders worth 20.00, the last on 2026-02-20; recency 4, frequency 3, money 2 of 5: Loyal",
         "1 orders worth 10.00 in 30 days, 2 orders worth 20.00 in 90 days",
         "age 45-54, gender unknown",
         "still a customer with probability 0.75; 1.5 days with a purchase in 90",
         "tea 67% (1.5 times as much as people, 25% lately, 1 events), pans 33%",
+        "there: daypart    evening: tea 75% (1.2 times as much as else), pans 25% (1.2 times as much as else)\n",
         "tea on 2026-03-04 (bought on 3 days), bread on 2026-02-20 (bought on 3 days)\n",
         "no list of their own is published", "silver.rejected 1",
     ):  # fmt: skip

@@ -80,9 +80,9 @@ def test_stages_of_people_who_want_something_and_the_time_of_the_year_are_rungs(
         + [(f"l{n}", "fir", 350, 1) for n in many] + [("l0", "yew", 350, 1)] + [(f"l{n}", "egg", 366, 1) for n in many],
     )  # fmt: skip
     stage = {**{f"n{n}": "new" for n in many}, **{f"l{n}": "lapsed" for n in many}, "r": "returned"}
-    stages = spark.createDataFrame([*stage.items()], "user_id string, stage string")
+    engaged = spark.createDataFrame([*stage.items()], "user_id string, stage string")
     history, rfm = pairs(tiles, AS_OF), spark.createDataFrame([], "user_id string, segment string, country string")
-    facts = Facts(history, rfm, history, item_frame(spark, []), AS_OF, None, stages, season(tiles, AS_OF.date()))
+    facts = Facts(history, rfm, history, item_frame(spark, []), AS_OF, None, engaged, season(tiles, AS_OF.date()))
     published = fallback_lists(facts, DEPTH).persist()
     lists = {(row.rung, row.cohort): row["items"] for row in published.collect()}
     # Who lapsed wants nothing lately; one who returned is no cohort; one person a year ago is no time of the year.

@@ -109,7 +109,7 @@ def test_first_training_makes_a_champion_with_metrics_plots_versions_and_commit(
         f"plots/{name}.png"
         for name in (
             "affinity_lifts", "ndcg_at_10_by_model", "rfm_segments", "score_distributions", "reliability",
-            "wanted_by_intent",
+            "wanted_by_intent", "engagement", "active_when_and_where", "preferred_when_and_where",
         )
     }  # fmt: skip
 

@@ -11,9 +11,11 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from features.due_again import PRIOR_GAPS, PRIOR_OWN_GAPS
+from features.facts import facts as facts_of
+from features.facts import users as users_of
 from features.intent import open_items
 from features.tiles import user_day, user_item_day
-from lake.tables import AFFINITY, RFM
+from lake.tables import AFFINITY, ENGAGEMENT, RFM, VALUE
 from models import hybrid
 from models.als import AlsParameters
 from models.hybrid import Parameters
@@ -27,7 +29,7 @@ from models.ranking_features import (
     ranking_features,
 )  # fmt: skip
 from models.repurchase import repurchase
-from models.training import Log, fit_before, tiles_before
+from models.training import Log, fit_before, tiles_before, worth_at
 from tests.features.silver import items as silver_items
 from tests.features.silver import user_item_days
 from tests.frames import assert_same_rows
@@ -149,6 +151,29 @@ def test_what_is_in_the_cart_and_was_looked_at_is_known_of_a_candidate(spark: Sp
     assert told == {("u", "b"): (3, 3, 2, 2), ("u", "a"): (None, None, None, 2), ("v", "b"): (None,) * 4}
 
 
+def test_what_to_expect_of_users_and_how_much_they_are_there_is_known_of_all_their_candidates(
+    spark: SparkSession,
+) -> None:
+    wanted = pairs(tile_frame(spark, [("u", "a", 5, 1), ("v", "a", 5, 1)]), AS_OF)
+    worth = {"user_id": "u", "alive": 0.75, "expected_purchases": 2.5, "expected_value": 9.0}
+    engaged = {"user_id": "u", "age": 90, "idle": 5, "active_28": 4, "trend": 0.5, "stage": "returned"}
+    facts = Facts(
+        wanted, table_frame(spark, RFM, []), table_frame(spark, AFFINITY, []), shop_items(spark), AS_OF,
+        engaged=table_frame(spark, ENGAGEMENT, [engaged]), worth=table_frame(spark, VALUE, [worth]),
+    )  # fmt: skip
+    own = repurchase(wanted, popularity(wanted))
+    asked = own.select("user_id", "item_id", F.lit(True).alias("seen"))
+    asked = asked.unionByName(asked.where("user_id = 'u'").withColumn("item_id", F.lit("b")))
+    found = {(row.user_id, row.item_id): row for row in ranking_features(asked, own, facts, ()).collect()}
+    told = {
+        key: (row.u_alive, row.u_expected_purchases, row.u_expected_value, row.u_age, row.u_absent, row.u_active_28,
+              row.u_trend, row.u_depth, row.u_stage)
+        for key, row in found.items()
+    }  # fmt: skip
+    assert told["u", "a"] == told["u", "b"] == (0.75, 2.5, 9.0, 90, 5, 4, 0.5, None, 3)
+    assert told["v", "a"] == (None,) * 9
+
+
 def test_feature_date_covers_the_partial_day() -> None:
     assert feature_date(AS_OF) == AS_OF.date()
     assert feature_date(AS_OF + timedelta(microseconds=1)) == AS_OF.date() + timedelta(days=1)
@@ -187,3 +212,19 @@ def test_events_at_or_after_the_instant_change_no_feature(spark: SparkSession, t
 
     later = _log(spark, events.unionByName(_later(spark)))
     assert_same_rows(features(later, "later"), features(_log(spark, events), "past"))
+
+
+def test_what_to_expect_of_users_is_fitted_on_what_was_before_the_instant_alone(spark: SparkSession) -> None:
+    """With fewer people there is no fit, and nothing is known."""
+    rows = [(f"u{user:03d}", "a", 40 + user % 30 + 7 * again) for user in range(110) for again in range(1 + user % 3)]
+    past = purchases(spark, rows)
+    later = past.unionByName(purchases(spark, [(f"u{user:03d}", "a", 3) for user in range(0, 120, 2)]))
+
+    def worth(events: DataFrame, least: str = "") -> DataFrame | None:
+        _, days = tiles_before(_log(spark, events.where(F.col("user_id") >= F.lit(least))), INSTANT)
+        return worth_at(users_of(facts_of(days)), feature_date(INSTANT))
+
+    known, same = worth(past), worth(later)
+    assert known is not None and same is not None and known.count() == 110
+    assert_same_rows(same, known)
+    assert worth(past, "u020") is None
