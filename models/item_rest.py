@@ -17,6 +17,7 @@ from pyspark import TaskContext
 from pyspark.sql import DataFrame
 
 from models.item_sums import ItemSums, Windows, factors, read_wants, wants_of
+from models.row_kernels import largest_of_rows
 from models.scorers import places
 from models.vectors import lists_of
 
@@ -74,6 +75,8 @@ def solve_neighbourhoods(
     """
     own = np.sqrt(np.maximum(np.diag(dense_products), 1e-9)).astype(np.float32)
     item, dense, sums = _largest(wanted, neighbours, own)
+    order = np.lexsort((dense, -(sums / own[dense]), item))
+    item, dense, sums = item[order], dense[order], sums[order]
     number = places(item)
     weights = np.zeros(len(item), np.float32)
     for start in range(0, wanted.shape[0], TOGETHER):
@@ -93,12 +96,14 @@ def solve_neighbourhoods(
 def _largest(
     matrix: sp.csr_matrix, k: int, lengths: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Row, column and value of the k largest of each row, in order of rows; each value over its column's length."""
+    """Row, column and value of the k largest of each row, in order of rows; each value over its column's length. Of
+    equals the smaller column is one.
+    """
     rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
     likeness = matrix.data if lengths is None else matrix.data / lengths[matrix.indices]
-    order = np.lexsort((matrix.indices, -likeness, rows))
-    order = order[places(rows[order]) < k]
-    return rows[order], matrix.indices[order], matrix.data[order]
+    chosen = np.zeros(len(rows), bool)
+    largest_of_rows(matrix.indptr, matrix.indices, likeness.astype(np.float32, copy=False), k, chosen)
+    return rows[chosen], matrix.indices[chosen], matrix.data[chosen]
 
 
 def _partial(
@@ -119,12 +124,14 @@ def _partial(
             return
         user, place, age = (np.concatenate(column) for column in zip(*read, strict=True))
         found = factors(user, place, age, size, size + rest, half_lives, windows)
-        pairs = [(number, left, right[:, size:].tocsc()) for number, left, right in found if number in MODELS]
+        pairs = [
+            (number, left.T.tocsr(), right[:, size:].T.tocsr()) for number, left, right in found if number in MODELS
+        ]
         step = max(1, NUMBERS // size)
         for start in range(0, rest, step):
             for model, number in enumerate(MODELS):
-                parts = [(left @ right[:, start : start + step]).T for kind, left, right in pairs if kind == number]
-                item, dense, values = _largest(sum(parts[1:], parts[0]).tocsr(), SPARE * neighbours)
+                parts = [right[start : start + step] @ left for kind, left, right in pairs if kind == number]
+                item, dense, values = _largest(sum(parts[1:], parts[0]), SPARE * neighbours)
                 yield _lists(item + start, dense, values, model, part)
 
     return add
