@@ -16,7 +16,7 @@ import scipy.sparse as sp
 from pyspark import TaskContext
 from pyspark.sql import DataFrame
 
-from models.item_sums import ItemSums, Windows, factors, read_wants, wants_of
+from models.item_sums import Windows, added_sums, factors, read_wants
 from models.row_kernels import largest_of_rows
 from models.scorers import places
 from models.vectors import lists_of
@@ -34,27 +34,26 @@ _WEIGHTS = "item int, model int, dense array<int>, weights array<float>"
 
 
 def rest_weights(
-    tiles: DataFrame, as_of: float, items: DataFrame, sums: ItemSums, rest: int, half_lives: tuple[float, float],
-    windows: Windows, regularisation: float, neighbours: int,
+    wants: DataFrame, size: int, rest: int, half_lives: tuple[float, float], windows: Windows, regularisation: float,
+    neighbours: int, folder: str,
 ) -> tuple[sp.csr_matrix, sp.csr_matrix]:  # fmt: skip
     """Weights of the dense items in the scores of the rest, csr float32 of shape (dense, rest): neighbours, next.
 
-    items: DataFrame[item_id, place]: places of the dense items, as in sums, and then of the rest, which are `rest`.
-    neighbours: dense items a further one is foretold from, at most.
+    wants: as wants_of() gives them, places of the `size` dense items first and then of the rest, which are `rest`.
+    neighbours: dense items a further one is foretold from, at most. folder: where item_sums() left the dense sums.
     """
-    size = len(sums.together)
-    shared = tiles.sparkSession.sparkContext.broadcast((sums.together, sums.before))
-    tasks = tiles.sparkSession.sparkContext.defaultParallelism
-    parts = wants_of(tiles, as_of, items).mapInArrow(_partial(size, rest, half_lives, windows, neighbours), _SUM)
+    tasks = wants.sparkSession.sparkContext.defaultParallelism
+    parts = wants.mapInArrow(_partial(size, rest, half_lives, windows, neighbours), _SUM)
     ordered = parts.repartition(tasks, "item").sortWithinPartitions("item", "model", "part")
 
     def solve(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         together = [batch for batch in batches if batch.num_rows]
         if together:
-            yield from _solved(pa.Table.from_batches(together), shared.value, regularisation, neighbours)
+            sums = added_sums(folder, size)
+            dense = (sums.together, sums.before)
+            yield from _solved(pa.Table.from_batches(together), dense, regularisation, neighbours)
 
     found = ordered.mapInArrow(solve, _WEIGHTS).toArrow()
-    shared.unpersist()
     dense, bounds = lists_of(found["dense"])
     weights, _ = lists_of(found["weights"])
     item, model = (np.repeat(found[name].to_numpy(), np.diff(bounds)) for name in ("item", "model"))
