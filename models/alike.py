@@ -10,6 +10,7 @@ more, a sample stands for all, and what a user costs no longer grows with the us
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import scipy.sparse as sp
@@ -18,6 +19,7 @@ from pyspark.sql import functions as F
 
 from lake.errors import ModelError
 from models.candidates import BLOCK_NUMBERS, Catalogue
+from models.row_kernels import dense_product
 from models.scorers import Pairs, UserBlock, nominated, unit_rows
 
 # Likeness above which two profiles are the same: the user themselves, or one who says nothing that they do not.
@@ -56,9 +58,12 @@ class AlikeScorer:
     def scores(self, block: UserBlock) -> np.ndarray:
         """Of all items: float32 of shape (users, items)."""
         if self.name not in block.kept:
-            own = self.parameters.own
-            often = unit_rows(block.often)
-            block.kept[self.name] = (own * often + (1 - own) * (self._nearest(often) @ self.people)).toarray()
+            own, often = self.parameters.own, unit_rows(block.often)
+            scores = dense_product(self._nearest(often), self.people)
+            scores *= 1 - own
+            row = np.repeat(np.arange(often.shape[0]), np.diff(often.indptr))
+            scores[row, often.indices] += own * often.data
+            block.kept[self.name] = scores
         return block.kept[self.name]
 
     def best(self, block: UserBlock) -> list[Pairs]:
@@ -67,13 +72,18 @@ class AlikeScorer:
     def at(self, block: UserBlock, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
         return self.scores(block)[rows, columns]
 
+    @cached_property
+    def of_items(self) -> sp.csr_matrix:
+        """The people as csr of shape (items, people)."""
+        return self.people.T.tocsr()
+
     def _nearest(self, often: sp.csr_matrix) -> sp.csr_matrix:
         """csr of shape (users, people), float32: of each user's nearest neighbours, one over their number."""
         size, step = self.people.shape[0], max(1, BLOCK_NUMBERS // max(1, self.people.shape[0]))
         kept = min(self.parameters.neighbours, size)
-        rows, columns, others = [], [], self.people.T.tocsc()
+        rows, columns = [], []
         for start in range(0, often.shape[0] if size else 0, step):
-            likeness = (often[start : start + step] @ others).toarray()
+            likeness = dense_product(often[start : start + step], self.of_items)
             likeness[likeness > SAME] = 0
             nearest = np.argpartition(-likeness, kept - 1, axis=1)[:, :kept]
             row, place = np.nonzero(np.take_along_axis(likeness, nearest, axis=1) > 0)

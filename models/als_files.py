@@ -50,6 +50,17 @@ class Folder:
         with self._files.open_input_stream(path) as stream:
             return bytes(stream.read())
 
+    def write_array(self, name: str, array: np.ndarray) -> None:
+        """An array as NumPy writes it."""
+        buffer = io.BytesIO()
+        np.save(buffer, array, allow_pickle=False)
+        self.write(name, buffer.getvalue())
+
+    def read_array(self, name: str) -> np.ndarray | None:
+        """Such an array; None when there is none."""
+        content = self.read(name)
+        return None if content is None else np.asarray(np.load(io.BytesIO(content), allow_pickle=False))
+
     def names(self, under: str) -> list[str]:
         """What lies directly under a folder, sorted; without what is being written."""
         found = self._files.get_file_info(FileSelector(f"{self._root}/{under}", allow_not_found=True))
@@ -102,9 +113,7 @@ def save(folder: Folder, state: State, rank: int, size: int) -> str:
             arrays["best_items"] = state.best[1]
     for key, array in arrays.items():
         part = "" if key.endswith("items") else f"-{rank:05d}-of-{size:05d}"
-        buffer = io.BytesIO()
-        np.save(buffer, array, allow_pickle=False)
-        folder.write(f"{name}/{key}{part}.npy", buffer.getvalue())
+        folder.write_array(f"{name}/{key}{part}.npy", array)
     return name
 
 
@@ -128,15 +137,10 @@ def resume(folder: Folder, fingerprint: list[int], rank: int, size: int) -> Stat
         if done["fingerprint"] != fingerprint:
             continue
         part = f"-{rank:05d}-of-{size:05d}"
-        users, items = _load(folder, f"{name}/users{part}"), _load(folder, f"{name}/items")
-        best_users, best_items = _load(folder, f"{name}/best_users{part}"), _load(folder, f"{name}/best_items")
+        kinds = (f"users{part}", "items", f"best_users{part}", "best_items")
+        users, items, best_users, best_items = (folder.read_array(f"{name}/{kind}.npy") for kind in kinds)
         if users is None or items is None:
             continue
         best = None if best_users is None or best_items is None else (best_users, best_items)
         return State(users, items, [Epoch(**epoch) for epoch in done["log"]], best)
     return None
-
-
-def _load(folder: Folder, name: str) -> np.ndarray | None:
-    content = folder.read(f"{name}.npy")
-    return None if content is None else np.load(io.BytesIO(content), allow_pickle=False)

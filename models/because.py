@@ -20,12 +20,13 @@ def because(lists: DataFrame, profiles: DataFrame, items: Catalogue, scorers: li
     lists: user_id, item_id, source, ...; null where source is not the name of a scorer, and where nothing in the
     profile speaks for the item. profiles: as candidates() takes them, of what may be named. The lists are read once.
     """
-    names, step = pa.array(items.ids), max(1, BLOCK_NUMBERS // len(items.ids))
+    shared = lists.sparkSession.sparkContext.broadcast((pa.array(items.ids), scorers))
+    step = max(1, BLOCK_NUMBERS // len(items.ids))
 
     def explain(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for whole in batches:
             for start in range(0, whole.num_rows, step):
-                yield _explained(whole.slice(start, step), names, scorers)
+                yield _explained(whole.slice(start, step), *shared.value)
 
     row = F.struct(*(name for name in lists.columns if name != "user_id"))
     entry = F.struct(F.col("item"), F.col("source").alias("by"), row.alias("row"))

@@ -144,7 +144,7 @@ def replicate(
         if group != EVERYBODY:
             less = () if baseline is None else (means - means[:, [models.index(baseline)]],)
             means = np.concatenate([means, *less], axis=1)
-            means = np.array([means[0], *_interval(means)])
+            means = np.array([means[0], *intervals(means)])
         row = {"scope": parts["scope"].iloc[0], "group": group, "users": int(total[0, 0]), "means": means.tobytes()}
         return pd.DataFrame([row])
 
@@ -208,11 +208,17 @@ def _means(total: np.ndarray, models: int, measured: tuple[str, ...]) -> np.ndar
     return np.concatenate([means[:, :, :-1], bias], axis=2)
 
 
-def _interval(means: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The percentile interval of the replicates, of each column; NaN where the sample itself says nothing."""
+def intervals(means: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The percentile interval of the replicates, of each column: lower and upper bounds, each of the shape of a
+    replicate; NaN where the sample itself says nothing. means: the sample first, then the replicates.
+    """
     drawn = means[1:].reshape(len(means) - 1, -1)
     low, high = np.full(drawn.shape[1], np.nan), np.full(drawn.shape[1], np.nan)
-    for place in np.flatnonzero(np.isfinite(means[0].ravel())):
+    told, whole = np.isfinite(means[0].ravel()), np.isfinite(drawn).all(axis=0)
+    together = told & whole
+    if len(drawn) and together.any():
+        low[together], high[together] = np.percentile(drawn[:, together], [_TAIL, 100 - _TAIL], axis=0)
+    for place in np.flatnonzero(told & ~whole):
         column = drawn[:, place]
         column = column[np.isfinite(column)]
         if len(column):
@@ -222,6 +228,6 @@ def _interval(means: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _estimate(series: np.ndarray) -> Estimate:
     """The sample's mean and its interval."""
-    low, high = _interval(series[:, None])
+    low, high = intervals(series[:, None])
     known = np.isfinite(series[0]) and np.isfinite(low[0])
     return Estimate(*(float(v) if known else float("nan") for v in (series[0], low[0], high[0])))

@@ -56,7 +56,7 @@ def profiles(history: DataFrame, items: Catalogue) -> DataFrame:
     return (
         history.join(items.frame, "item_id")
         .groupBy("user_id")
-        .agg(F.array_sort(F.collect_list(entry)).alias("profile"))
+        .agg(F.sort_array(F.collect_list(entry)).alias("profile"))
     )
 
 
@@ -67,13 +67,14 @@ def candidates(users: DataFrame, items: Catalogue, scorers: list[Scorer]) -> Dat
     user's profile.
     Ranks count from 1 among the user's candidates that are alike in `seen`; of equals the smaller id is first.
     """
-    names = pa.array(items.ids)
+    # Hundreds of megabytes: a worker reads what is broadcast once, and a function's own with each of its tasks.
+    shared = users.sparkSession.sparkContext.broadcast((pa.array(items.ids), scorers))
     step = max(1, BLOCK_NUMBERS // len(items.ids))
 
     def score(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for whole in batches:
             for start in range(0, whole.num_rows, step):
-                yield _block(whole.slice(start, step), names, scorers)
+                yield _block(whole.slice(start, step), *shared.value)
 
     columns = ", ".join(f"{scorer.name}_score float, {scorer.name}_rank int" for scorer in scorers)
     schema = f"user_id string, item_id string, seen boolean, {columns}"

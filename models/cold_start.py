@@ -88,7 +88,7 @@ def strangers_lists(ladder: DataFrame, popular: DataFrame) -> DataFrame:
     ladder: as ladder_lists gives them. popular: as models.popularity.popularity gives it.
     """
     first = popular.orderBy(F.desc("score"), "item_id").limit(LONGEST)
-    entries = F.array_sort(F.collect_list(F.struct((-F.col("score")).alias("order"), "item_id")))
+    entries = F.sort_array(F.collect_list(F.struct((-F.col("score")).alias("order"), "item_id")))
     listed = first.agg(F.transform(entries, lambda entry: entry["item_id"]).alias(f"{EXPECTED}_{LISTS['all']}"))
     return ladder.select("user_id", f"{LADDER}_{LISTS['all']}").crossJoin(F.broadcast(listed))
 

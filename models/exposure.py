@@ -37,7 +37,7 @@ def exposure(lists: DataFrame, models: tuple[str, ...], items: DataFrame) -> dic
     shown = by_model(lists, models).select("model", "scope", F.posexplode("items").alias("position", "item_id"))
     times = {k: F.count_if(F.col("position") < k).alias(str(k)) for k in KS}
     of_items = shown.groupBy("model", "scope", "item_id").agg(*times.values())
-    ordered = {k: F.array_sort(F.collect_list(F.when(F.col(str(k)) > 0, F.col(str(k))))) for k in KS}
+    ordered = {k: F.sort_array(F.collect_list(F.when(F.col(str(k)) > 0, F.col(str(k))))) for k in KS}
     arrays = of_items.groupBy("model", "scope").agg(*(column.alias(str(k)) for k, column in ordered.items()))
     total = items.agg(F.greatest(F.count(F.lit(1)), F.lit(1)).cast("double").alias("n"))
     numbers = [

@@ -166,17 +166,20 @@ def pair_scorer(events: DataFrame, numbered: Catalogue, as_of: datetime, paramet
     return LinearScorer("together", parameters.few, everything, dense, everything, together, power)
 
 
-def candidate_features(sources: Sources, users: DataFrame, parameters: Parameters) -> DataFrame:
+def candidate_features(
+    sources: Sources, users: DataFrame, parameters: Parameters,
+    kept: Callable[[DataFrame], DataFrame] = lambda found: found,
+) -> DataFrame:  # fmt: skip
     """Candidates of the users with all features: user_id, item_id, features. Users without history have none.
 
-    users: DataFrame[user_id].
+    users: DataFrame[user_id]. kept: leaves candidates out whose features are not wanted.
     """
     asked = users.select("user_id").distinct()
     own = repurchase(sources.facts.pairs.join(asked, "user_id", "left_semi"), sources.popular)
     cohorts = sources.facts.rfm.select("user_id", F.col(COHORT).alias("cohort"))
     block = profiles(entries(own, parameters), sources.catalogue).join(sources.factors.users, "user_id", "left")
     block = block.join(cohorts, "user_id", "left")
-    found = candidates(block, sources.catalogue, sources.scorers)
+    found = kept(candidates(block, sources.catalogue, sources.scorers))
     return ranking_features(found, own, sources.facts, SCORERS)
 
 

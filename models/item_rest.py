@@ -16,7 +16,8 @@ import scipy.sparse as sp
 from pyspark import TaskContext
 from pyspark.sql import DataFrame
 
-from models.item_sums import ItemSums, Windows, factors, read_wants, wants_of
+from models.item_sums import Windows, added_sums, factors, read_wants
+from models.row_kernels import largest_of_rows
 from models.scorers import places
 from models.vectors import lists_of
 
@@ -33,27 +34,26 @@ _WEIGHTS = "item int, model int, dense array<int>, weights array<float>"
 
 
 def rest_weights(
-    tiles: DataFrame, as_of: float, items: DataFrame, sums: ItemSums, rest: int, half_lives: tuple[float, float],
-    windows: Windows, regularisation: float, neighbours: int,
+    wants: DataFrame, size: int, rest: int, half_lives: tuple[float, float], windows: Windows, regularisation: float,
+    neighbours: int, folder: str,
 ) -> tuple[sp.csr_matrix, sp.csr_matrix]:  # fmt: skip
     """Weights of the dense items in the scores of the rest, csr float32 of shape (dense, rest): neighbours, next.
 
-    items: DataFrame[item_id, place]: places of the dense items, as in sums, and then of the rest, which are `rest`.
-    neighbours: dense items a further one is foretold from, at most.
+    wants: as wants_of() gives them, places of the `size` dense items first and then of the rest, which are `rest`.
+    neighbours: dense items a further one is foretold from, at most. folder: where item_sums() left the dense sums.
     """
-    size = len(sums.together)
-    shared = tiles.sparkSession.sparkContext.broadcast((sums.together, sums.before))
-    tasks = tiles.sparkSession.sparkContext.defaultParallelism
-    parts = wants_of(tiles, as_of, items).mapInArrow(_partial(size, rest, half_lives, windows, neighbours), _SUM)
+    tasks = wants.sparkSession.sparkContext.defaultParallelism
+    parts = wants.mapInArrow(_partial(size, rest, half_lives, windows, neighbours), _SUM)
     ordered = parts.repartition(tasks, "item").sortWithinPartitions("item", "model", "part")
 
     def solve(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         together = [batch for batch in batches if batch.num_rows]
         if together:
-            yield from _solved(pa.Table.from_batches(together), shared.value, regularisation, neighbours)
+            sums = added_sums(folder, size)
+            dense = (sums.together, sums.before)
+            yield from _solved(pa.Table.from_batches(together), dense, regularisation, neighbours)
 
     found = ordered.mapInArrow(solve, _WEIGHTS).toArrow()
-    shared.unpersist()
     dense, bounds = lists_of(found["dense"])
     weights, _ = lists_of(found["weights"])
     item, model = (np.repeat(found[name].to_numpy(), np.diff(bounds)) for name in ("item", "model"))
@@ -74,6 +74,8 @@ def solve_neighbourhoods(
     """
     own = np.sqrt(np.maximum(np.diag(dense_products), 1e-9)).astype(np.float32)
     item, dense, sums = _largest(wanted, neighbours, own)
+    order = np.lexsort((dense, -(sums / own[dense]), item))
+    item, dense, sums = item[order], dense[order], sums[order]
     number = places(item)
     weights = np.zeros(len(item), np.float32)
     for start in range(0, wanted.shape[0], TOGETHER):
@@ -93,12 +95,14 @@ def solve_neighbourhoods(
 def _largest(
     matrix: sp.csr_matrix, k: int, lengths: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Row, column and value of the k largest of each row, in order of rows; each value over its column's length."""
+    """Row, column and value of the k largest of each row, in order of rows; each value over its column's length. Of
+    equals the smaller column is one.
+    """
     rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
     likeness = matrix.data if lengths is None else matrix.data / lengths[matrix.indices]
-    order = np.lexsort((matrix.indices, -likeness, rows))
-    order = order[places(rows[order]) < k]
-    return rows[order], matrix.indices[order], matrix.data[order]
+    chosen = np.zeros(len(rows), bool)
+    largest_of_rows(matrix.indptr, matrix.indices, likeness.astype(np.float32, copy=False), k, chosen)
+    return rows[chosen], matrix.indices[chosen], matrix.data[chosen]
 
 
 def _partial(
@@ -119,12 +123,14 @@ def _partial(
             return
         user, place, age = (np.concatenate(column) for column in zip(*read, strict=True))
         found = factors(user, place, age, size, size + rest, half_lives, windows)
-        pairs = [(number, left, right[:, size:].tocsc()) for number, left, right in found if number in MODELS]
+        pairs = [
+            (number, left.T.tocsr(), right[:, size:].T.tocsr()) for number, left, right in found if number in MODELS
+        ]
         step = max(1, NUMBERS // size)
         for start in range(0, rest, step):
             for model, number in enumerate(MODELS):
-                parts = [(left @ right[:, start : start + step]).T for kind, left, right in pairs if kind == number]
-                item, dense, values = _largest(sum(parts[1:], parts[0]).tocsr(), SPARE * neighbours)
+                parts = [right[start : start + step] @ left for kind, left, right in pairs if kind == number]
+                item, dense, values = _largest(sum(parts[1:], parts[0]), SPARE * neighbours)
                 yield _lists(item + start, dense, values, model, part)
 
     return add

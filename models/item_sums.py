@@ -1,8 +1,8 @@
 """Sums over users of products of items, by Spark: what linear item models are solved from.
 
-Each task adds up its own users' products in a dense matrix, the rows of the tasks' matrices are exchanged, and the
-driver reads items x items numbers, whatever the number of users: from files, as hundreds of megabytes of wide rows are
-more than a JVM of a few gigabytes hands over safely.
+Each task adds up its own users' products in a dense matrix and writes it in slices of rows; each slice is added up by
+one task, and the driver reads items x items numbers, whatever the number of users. All by files: hundreds of megabytes
+of wide rows are more than a JVM of a few gigabytes hands over safely, and cost it several times what a file does.
 """
 
 from __future__ import annotations
@@ -19,15 +19,13 @@ from pyspark.sql import functions as F
 
 from models.als_files import Folder
 from models.interactions import strength
-from models.vectors import bounds_of, vectors_column, vectors_of
+from models.vectors import bounds_of
 
-# Rows of a matrix in one Arrow batch.
+# Rows of a matrix that are made dense at once.
 BATCH = 256
 SUMS = 3
-# row: of the three matrices one below the other. part: the task that added it up.
-_SUM = "row int, part int, sums array<float>"
-# The files of the added rows, under the folder.
-_KEPT = "sums"
+# Under the folder: each task's sums by slices of rows, and the slices of the sum of all.
+_PARTS, _KEPT = "parts", "sums"
 
 
 @dataclass(frozen=True)
@@ -53,36 +51,43 @@ class ItemSums:
     then: np.ndarray
 
 
-def item_sums(
-    tiles: DataFrame, as_of: float, items: DataFrame, size: int, half_lives: tuple[float, float], windows: Windows,
-    folder: str,
-) -> ItemSums:  # fmt: skip
-    """The sums over the tiles' users. tiles: user-item-day tiles before as_of, in seconds since 1970.
+def item_sums(wants: DataFrame, size: int, half_lives: tuple[float, float], windows: Windows, folder: str) -> ItemSums:
+    """The sums over users of the first `size` items. wants: as wants_of() gives them.
 
-    items: DataFrame[item_id, place], places counting from 0 to size - 1. half_lives: days, of `together` and of the
-    other two. folder: path or URI that every worker reaches; what the tasks leave there goes again. Sums are taken in a
-    fixed order: the same tiles give the same bits.
+    half_lives: days, of `together` and of the other two. folder: path or URI that every worker reaches; the sums stay
+    there for added_sums() until remove_sums(). Taken in a fixed order: the same wants give the same bits.
     """
-    tasks, files = tiles.sparkSession.sparkContext.defaultParallelism, Folder(folder)
-    files.remove(_KEPT)
-    parts = wants_of(tiles, as_of, items).mapInArrow(_partial(size, half_lives, windows), _SUM)
-    ordered = parts.repartition(tasks, "row").sortWithinPartitions("row", "part")
-    ordered.mapInArrow(_written(folder), "rows long").collect()
-    found = np.zeros((SUMS * size, size), np.float32)
-    for name in files.names(_KEPT):
-        table = files.read_table(f"{_KEPT}/{name}")
-        if table is not None:
-            found[table["row"].to_numpy()] = vectors_of(table["sums"], size)
-    files.remove(_KEPT)
-    return ItemSums(*found.reshape(SUMS, size, size))
+    spark = wants.sparkSession
+    tasks = spark.sparkContext.defaultParallelism
+    remove_sums(folder)
+    wants.mapInArrow(_partial(size, half_lives, windows, tasks, folder), "part int").collect()
+    spark.range(0, tasks, 1, tasks).mapInArrow(_added(size, folder), "slice long").collect()
+    return added_sums(folder, size)
+
+
+def added_sums(folder: str, size: int) -> ItemSums:
+    """The sums that item_sums() left in the folder; zero where it found no want."""
+    files = Folder(folder)
+    found = [array for name in files.names(_KEPT) if (array := files.read_array(f"{_KEPT}/{name}")) is not None]
+    sums = np.concatenate(found) if found else np.zeros((SUMS * size, size), np.float32)
+    return ItemSums(*sums.reshape(SUMS, size, size))
+
+
+def remove_sums(folder: str) -> None:
+    """Let them go, and what an interrupted training left of them."""
+    for name in (_PARTS, _KEPT):
+        Folder(folder).remove(name)
 
 
 def wants_of(tiles: DataFrame, as_of: float, items: DataFrame) -> DataFrame:
-    """One row a user, in an order that depends on the tiles alone: wants, array of (place, age in days)."""
+    """One row a user, in an order that depends on the tiles alone: wants, array of (place, age in days).
+
+    tiles: user-item-day tiles before as_of, in seconds since 1970. items: DataFrame[item_id, place], places from 0.
+    """
     age = ((F.lit(as_of) - F.col("last_time").cast("double")) / 86400).cast("float")
     wants = tiles.where(strength() > 0).select("user_id", "item_id", age.alias("age")).join(items, "item_id")
     entry = F.struct("place", "age")
-    users = wants.groupBy("user_id").agg(F.array_sort(F.collect_list(entry)).alias("wants"))
+    users = wants.groupBy("user_id").agg(F.sort_array(F.collect_list(entry)).alias("wants"))
     tasks = tiles.sparkSession.sparkContext.defaultParallelism
     return users.repartition(tasks, "user_id").sortWithinPartitions("user_id").select("wants")
 
@@ -131,55 +136,47 @@ def _latest(
 
 
 def _partial(
-    size: int, half_lives: tuple[float, float], windows: Windows
+    size: int, half_lives: tuple[float, float], windows: Windows, slices: int, folder: str
 ) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
-    """One task's sums, a row of a matrix a row."""
+    """Write one task's sums, the rows of all matrices one below the other, in slices."""
 
     def add(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        part = _task()
+        part, files = _task(), Folder(folder)
         sums = np.zeros((SUMS, size, size), np.float32)
         for batch in batches:
-            for matrix, left, right in factors(*read_wants(batch), size, size, half_lives, windows):
+            users, place, age = read_wants(batch)
+            known = place < size
+            for matrix, left, right in factors(users[known], place[known], age[known], size, size, half_lives, windows):
                 product = left @ right
                 for start in range(0, size, BATCH):
                     sums[matrix, start : start + BATCH] += product[start : start + BATCH].toarray()
-        for start in range(0, SUMS * size, BATCH):
-            rows = np.arange(start, min(start + BATCH, SUMS * size))
-            yield _rows(rows, np.full(len(rows), part), sums.reshape(-1, size)[rows])
+        for number, rows in enumerate(np.array_split(sums.reshape(-1, size), slices)):
+            files.write_array(f"{_PARTS}/{number:05d}/{part:05d}.npy", rows)
+        yield pa.record_batch([pa.array([part], pa.int32())], ["part"])
 
     return add
 
 
-def _written(folder: str) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
-    """One task's added rows as a file of the folder; how many."""
+def _added(size: int, folder: str) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    """Add up what all tasks wrote of each slice."""
 
-    def write(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        added = pa.Table.from_batches(list(_added(batches)))
-        Folder(folder).write_table(f"{_KEPT}/part-{_task():05d}.parquet", added)
-        yield pa.record_batch([pa.array([added.num_rows])], ["rows"])
+    def add(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        files = Folder(folder)
+        for batch in batches:
+            for number in batch.column("id").to_pylist():
+                total = np.zeros((0, size), np.float32)
+                for name in files.names(f"{_PARTS}/{number:05d}"):
+                    part = files.read_array(f"{_PARTS}/{number:05d}/{name}")
+                    if part is not None:
+                        total = total + part if len(total) else part
+                if len(total):
+                    files.write_array(f"{_KEPT}/{number:05d}.npy", total)
+                files.remove(f"{_PARTS}/{number:05d}")
+            yield pa.record_batch([batch.column("id")], ["slice"])
 
-    return write
+    return add
 
 
 def _task() -> int:
     context = TaskContext.get()
     return context.partitionId() if context is not None else 0
-
-
-def _added(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Rows of equal number, which lie side by side, added up; a sum that may go on in the next batch waits for it."""
-    number, sums = np.zeros(0, np.int64), np.zeros((0, 0), np.float32)
-    for batch in batches:
-        more = vectors_of(batch.column("sums"))
-        number = np.concatenate([number, batch.column("row").to_numpy()])
-        sums = np.concatenate([sums.reshape(-1, more.shape[1]), more])
-        starts = np.flatnonzero(np.concatenate([[True], number[1:] != number[:-1]]))
-        number, sums = number[starts], np.add.reduceat(sums, starts, axis=0)
-        yield _rows(number[:-1], np.zeros(len(number) - 1), sums[:-1])
-        number, sums = number[-1:], sums[-1:]
-    yield _rows(number, np.zeros(len(number)), sums)
-
-
-def _rows(number: np.ndarray, part: np.ndarray, sums: np.ndarray) -> pa.RecordBatch:
-    columns = [pa.array(number, pa.int32()), pa.array(part.astype(np.int32)), vectors_column(sums)]
-    return pa.record_batch(columns, ["row", "part", "sums"])

@@ -13,6 +13,7 @@ Both are dense for the most wanted items; for those beyond, see models.item_rest
 from __future__ import annotations
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -26,7 +27,7 @@ from scipy.linalg import cho_factor, cho_solve, lapack
 from lake.errors import ModelError
 from models.candidates import Catalogue
 from models.item_rest import rest_weights
-from models.item_sums import ItemSums, Windows, item_sums
+from models.item_sums import ItemSums, Windows, item_sums, remove_sums, wants_of
 
 
 @dataclass(frozen=True)
@@ -85,20 +86,28 @@ def fit_item_weights(
     ids = pa.array(catalogue.ids).take(pa.array(chosen))
     places = pa.table({"item_id": ids, "place": pa.array(np.arange(len(chosen), dtype=np.int32))})
     frame = F.broadcast(tiles.sparkSession.createDataFrame(places))
-    instant, half_lives = as_of.timestamp(), (parameters.half_life, parameters.next_half_life)
-    sums = item_sums(tiles, instant, frame.where(F.col("place") < size), size, half_lives, parameters.windows, folder)
+    half_lives = (parameters.half_life, parameters.next_half_life)
+    wants = wants_of(tiles, as_of.timestamp(), frame).persist()
     rest = (sp.csr_matrix((size, 0), dtype=np.float32),) * 2
-    if len(further):
-        rest = rest_weights(
-            tiles, instant, frame, sums, len(further), half_lives, parameters.windows,
-            parameters.regularisation, parameters.neighbours,
-        )  # fmt: skip
-    return ItemWeights(
-        chosen[:size],
-        chosen[size:],
-        (ease(sums.together, parameters.regularisation), rest[0]),
-        (follow(sums, parameters.regularisation), rest[1]),
-    )
+    with ThreadPoolExecutor(1) as solver:
+        try:
+            sums = item_sums(wants, size, half_lives, parameters.windows, folder)
+            # The driver solves while Spark's tasks look at the rest.
+            dense = solver.submit(_solved, sums, parameters.regularisation)
+            if len(further):
+                rest = rest_weights(
+                    wants, size, len(further), half_lives, parameters.windows, parameters.regularisation,
+                    parameters.neighbours, folder,
+                )  # fmt: skip
+        finally:
+            wants.unpersist()
+            remove_sums(folder)
+        neighbours, following = dense.result()
+    return ItemWeights(chosen[:size], chosen[size:], (neighbours, rest[0]), (following, rest[1]))
+
+
+def _solved(sums: ItemSums, regularisation: float) -> tuple[np.ndarray, np.ndarray]:
+    return ease(sums.together, regularisation), follow(sums, regularisation)
 
 
 def ease(together: np.ndarray, regularisation: float) -> np.ndarray:

@@ -49,4 +49,4 @@ def _entry(score: str) -> Column:
 
 def _best(entry: Column, length: int) -> Column:
     """collect_list leaves nulls out."""
-    return F.transform(F.slice(F.array_sort(F.collect_list(entry)), 1, length), lambda item: item["item_id"])
+    return F.transform(F.slice(F.sort_array(F.collect_list(entry)), 1, length), lambda item: item["item_id"])

@@ -71,4 +71,4 @@ def as_lists(rows: DataFrame, by: tuple[str, ...], items: DataFrame) -> DataFram
         F.col("propensity").cast("double").alias("propensity"),
     )
     named = rows.join(F.broadcast(titles), "item_id", "left")
-    return named.groupBy(*by).agg(F.array_sort(F.collect_list(entry)).alias("items"))
+    return named.groupBy(*by).agg(F.sort_array(F.collect_list(entry)).alias("items"))

@@ -103,18 +103,30 @@ def training_rows(features: DataFrame, wanted: DataFrame, window: int, kept: int
     it, as a probability must know of those who wanted none of their candidates. Of what was not wanted `kept` in a
     hundred stay, chosen by the pair alone.
     """
-    thinned = F.pmod(F.xxhash64("user_id", "item_id", F.lit(window)), F.lit(100)) < kept
     scopes = F.explode(F.when(F.col("seen") == 0, F.array(F.lit(0), F.lit(1))).otherwise(F.array(F.lit(0))))
     asked = (
-        features.join(labels(wanted), ["user_id", "item_id"], "left")
-        .withColumn("label", F.coalesce("label", F.lit(0.0)))
-        .where((F.col("label") > 0) | thinned)
+        _thinned(features, wanted, window, kept)
         .withColumn("scope", scopes)
         .withColumn("taught", F.max("label").over(Window.partitionBy("user_id", "scope")) > 0)
     )
     # XGBoost keeps 32 bits of a query's number. Two users who fall on the same one are compared, to little harm.
     query = F.shiftrightunsigned(F.xxhash64("user_id", F.lit(window), "scope"), 33)
     return asked.where("taught OR scope = 0").withColumn("query", query)
+
+
+def kept_pairs(candidates: DataFrame, wanted: DataFrame, window: int, kept: int = KEPT_NEGATIVES) -> DataFrame:
+    """The candidates that training_rows keeps, so that the features of the others need not be computed.
+
+    candidates: user_id, item_id, ...; the rest: as there.
+    """
+    return _thinned(candidates, wanted, window, kept).drop("label")
+
+
+def _thinned(pairs: DataFrame, wanted: DataFrame, window: int, kept: int) -> DataFrame:
+    """The pairs with their label, of what was not wanted `kept` in a hundred."""
+    thinned = F.pmod(F.xxhash64("user_id", "item_id", F.lit(window)), F.lit(100)) < kept
+    labelled = pairs.join(labels(wanted), ["user_id", "item_id"], "left")
+    return labelled.withColumn("label", F.coalesce("label", F.lit(0.0))).where((F.col("label") > 0) | thinned)
 
 
 def fit_ranker(rows: DataFrame, features: tuple[str, ...], parameters: RankerParameters, workers: int) -> Ranker:

@@ -44,6 +44,7 @@ STANDING = (*VALUE.values(), *ENGAGEMENT.values(), "u_stage")
 # Ahead of the instant that expected purchases are told, whatever the setting of gold.value: what a ranker learnt holds.
 HORIZON_DAYS = 90
 SHARES = ("b_category", "b_brand", "b_price_band", "b_category_deep")
+KEYS = ("category", "brand", "price_band", "category_deep")
 LIFTS = ("b_category_lift", "b_brand_lift")
 RECENT = ("b_category_recent", "b_brand_recent")
 BOTH = ("seen", "repurchase_score", "repurchase_rank", "b_price_gap", *SHARES, *LIFTS, *RECENT)
@@ -217,10 +218,13 @@ def ranking_features(candidates: DataFrame, own: DataFrame, facts: Facts, scorer
     recent = Window.partitionBy("user_id").orderBy(F.desc("x_recent180"), "item_id")
     ranked = own.withColumn("x_recent_rank", F.row_number().over(recent))
     x = ranked.select("user_id", "item_id", "days", "x_age", "repurchase_score", "repurchase_rank", *PAIRWISE)
+    # Each leaning is looked up once, of all that is told of it; the maps end here.
+    leanings = {f"lean_{name}": F.try_element_at("leans", F.col(f"key_{name}")) for name in KEYS}
     joined = (
         candidates.join(x, ["user_id", "item_id"], "left")
         .join(F.broadcast(items), "item_id", "left")
         .join(users, "user_id", "left")
+        .withColumns({**leanings, "leans": F.col("leans").isNotNull()})
     )
     gap = F.col("i_price") - F.col("u_price")
     told = {"share": SHARES, "lift": LIFTS, "recent": RECENT}
@@ -244,10 +248,10 @@ def ranking_features(candidates: DataFrame, own: DataFrame, facts: Facts, scorer
 
 def _leaning(feature: str, told: str) -> Column:
     """What the user's leanings tell of the item's key; null where either has none."""
-    key = F.col(feature.replace("b_", "key_").removesuffix(f"_{told}"))
-    leaning = F.try_element_at("leans", key)
+    name = feature.removeprefix("b_").removesuffix(f"_{told}")
+    leaning = F.col(f"lean_{name}")
     value = F.when(leaning.isNull(), F.lit(0.0)).otherwise(leaning[told])
-    return F.when(key.isNotNull() & F.col("leans").isNotNull(), value)
+    return F.when(F.col(f"key_{name}").isNotNull() & F.col("leans"), value)
 
 
 def _with_intent(candidates: DataFrame, opened: DataFrame | None) -> DataFrame:
@@ -285,6 +289,6 @@ def _keys(items: DataFrame) -> DataFrame:
     """item_id, key_category, key_brand, key_price_band, key_category_deep: "dimension|key" of each item, or null."""
     path = key_of(PATH)
     deepest = F.element_at(F.array(*map(F.lit, LEVELS)), F.size(F.split(path, SEPARATOR)))
-    told = {name: F.concat(F.lit(f"{name}|"), key_of(name)) for name in ("category", "brand", "price_band")}
+    told = {name: F.concat(F.lit(f"{name}|"), key_of(name)) for name in KEYS[:3]}
     told["category_deep"] = F.when(path.isNotNull(), F.concat(deepest, F.lit("|"), path))
     return item_keys(items).select("item_id", *(key.alias(f"key_{name}") for name, key in told.items()))

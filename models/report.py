@@ -43,14 +43,14 @@ GROUP_METRICS = ("ndcg@", "hit_rate@")
 COLD_METRICS = ("ndcg@10", "recall@10", "hit_rate@10")
 
 
-def table_rows(judged: Judged) -> list[dict[str, Any]]:
+def table_rows(judged: Judged, only: str | None = None) -> list[dict[str, Any]]:
     """The metric table: one row a model and scope; <metric>@<k> with _low and _high, coverage@<k>, gini@<k>, users;
     recall_ceiling: of what the model nominates, of the hybrid's that of all sources together.
 
-    None where no list says anything of the metric.
+    None where no list says anything of the metric. only: of this model alone.
     """
     rows = []
-    for model in judged.replicates.models:
+    for model in judged.replicates.models if only is None else (only,):
         for scope in SCOPES:
             row: dict[str, Any] = {"model": model, "scope": scope, "users": judged.replicates.users[scope]}
             for k in KS:
@@ -64,14 +64,14 @@ def table_rows(judged: Judged) -> list[dict[str, Any]]:
     return rows
 
 
-def group_rows(judged: Judged) -> list[dict[str, Any]]:
+def group_rows(judged: Judged, only: str | None = None) -> list[dict[str, Any]]:
     """The metric table by group of users: one row a model, scope and group; <metric>@10 with _low and _high, users.
 
-    group: see models.groups.described.
+    group: see models.groups.described. only: of this model alone.
     """
     found = judged.replicates
     rows = []
-    for model in found.models:
+    for model in found.models if only is None else (only,):
         for scope, group in sorted(key for key in found.groups if key[0] in SCOPES):
             row = {"model": model, "scope": scope, "group": group, "users": found.groups[scope, group].users}
             for metric in GROUP_TOLD:
@@ -159,14 +159,12 @@ def summary(judged: Judged, model: str) -> dict[str, float]:
     lead, such as all/segment/at_risk/ndcg_at_10; of the hybrid also calibration/ece and calibration/new/ece.
     """
     found: dict[str, float] = {}
-    for row in table_rows(judged):
-        if row["model"] == model:
-            found |= _numbers(row["scope"], {key: row[key] for key in row if key not in ("model", "scope")})
-    for row in group_rows(judged):
-        if row["model"] == model:
-            name = re.sub(r"[^a-z0-9/]+", "_", row["group"].lower())
-            leading = {key: value for key, value in row.items() if key == "users" or key.startswith(GROUP_METRICS)}
-            found |= _numbers(f"{row['scope']}/{name}", leading)
+    for row in table_rows(judged, model):
+        found |= _numbers(row["scope"], {key: row[key] for key in row if key not in ("model", "scope")})
+    for row in group_rows(judged, model):
+        name = re.sub(r"[^a-z0-9/]+", "_", row["group"].lower())
+        leading = {key: value for key, value in row.items() if key == "users" or key.startswith(GROUP_METRICS)}
+        found |= _numbers(f"{row['scope']}/{name}", leading)
     if model == HYBRID:
         for scope, told in judged.reliability.items():
             found |= _numbers("calibration" if scope == "all" else f"calibration/{scope}", told.figures())

@@ -18,6 +18,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from models.metrics import LONGEST
+from models.row_kernels import best_of_rows, dense_product
 from models.top_k import OrderedItems, best_of
 
 Pairs = tuple[np.ndarray, np.ndarray]
@@ -108,9 +109,12 @@ class LinearScorer:
     def scores(self, block: UserBlock) -> np.ndarray:
         """Of all scored columns: float32 of shape (users, scored)."""
         if self.name not in block.kept:
-            profile = block.profile[:, self.items]
+            profile, dense = block.profile[:, self.items], self.weights.shape[1]
             profile.data = profile.data**self.power
-            block.kept[self.name] = np.hstack([profile @ self.weights, (profile @ self.rest_weights).toarray()])
+            scores = np.zeros((profile.shape[0], dense + len(self.rest)), np.float32)
+            if dense:
+                scores[:, :dense] = profile @ self.weights
+            block.kept[self.name] = dense_product(profile, self.rest_weights, scores, dense)
         return block.kept[self.name]
 
     def best(self, block: UserBlock) -> list[Pairs]:
@@ -153,12 +157,16 @@ class PopularityScorer:
     take: int
     counts: np.ndarray
 
+    @cached_property
+    def order(self) -> np.ndarray:
+        """The items that are popular, the most popular first."""
+        return np.argsort(-self.counts, kind="stable")[: np.count_nonzero(self.counts)]
+
     def best(self, block: UserBlock) -> list[Pairs]:
         rows, columns = block.had
         again = first(rows, columns, self.counts[columns], LONGEST)
-        order = np.argsort(-self.counts, kind="stable")[: np.count_nonzero(self.counts)]
         # So far down every user finds enough that is new to them.
-        head = order[: self.take + int(np.diff(block.profile.indptr).max(initial=0))]
+        head = self.order[: self.take + int(np.diff(block.profile.indptr).max(initial=0))]
         new = block.profile[:, head].toarray() == 0
         found, places = np.nonzero(new & (np.cumsum(new, axis=1) <= self.take))
         return [again, (found, head[places])]
@@ -179,10 +187,15 @@ class TokenScorer:
     items: sp.csr_matrix
     scored: sp.csr_matrix
 
+    @cached_property
+    def by_token(self) -> sp.csr_matrix:
+        """What is scored, csr of shape (tokens, items)."""
+        return self.scored.T.tocsr()
+
     def scores(self, block: UserBlock) -> np.ndarray:
         """Of all items: float32 of shape (users, items)."""
         if self.name not in block.kept:
-            block.kept[self.name] = (unit_rows(block.profile @ self.items) @ self.scored.T).toarray()
+            block.kept[self.name] = dense_product(unit_rows(block.profile @ self.items), self.by_token)
         return block.kept[self.name]
 
     def best(self, block: UserBlock) -> list[Pairs]:
@@ -194,19 +207,29 @@ class TokenScorer:
 
 def nominated(scores: np.ndarray, block: UserBlock, take: int, columns: np.ndarray | None = None) -> list[Pairs]:
     """The LONGEST best of what each user had, and the `take` best of the rest. What does not speak for an item, a score
-    of zero or less, does not nominate it. scores: (users, columns); columns: of the catalogue, None: all of it.
+    of zero or less, does not nominate it. Of equals the smaller column wins. scores: (users, columns); columns: of the
+    catalogue, None: all of it.
     """
-    seen = (block.profile if columns is None else block.profile[:, columns]).toarray() > 0
-    pairs = [_best(np.where(seen, scores, 0), LONGEST), _best(np.where(seen, 0, scores), take)]
+    bounds, had = _had(block.profile, columns)
+    best = np.empty((len(scores), LONGEST + take), np.int32)
+    counts = np.empty((len(scores), 2), np.int64)
+    best_of_rows(np.ascontiguousarray(scores, np.float32), bounds, had, LONGEST, take, best, counts)
+    pairs = []
+    for found, number in ((best[:, :LONGEST], counts[:, 0]), (best[:, LONGEST:], counts[:, 1])):
+        there = np.arange(found.shape[1]) < number[:, None]
+        pairs.append((np.repeat(np.arange(len(found)), number), found[there].astype(np.int64)))
     return pairs if columns is None else [(rows, columns[place]) for rows, place in pairs]
 
 
-def _best(scores: np.ndarray, k: int) -> Pairs:
-    """The k best of each row that are above zero. Of equals the smaller column wins."""
-    kept = min(k, scores.shape[1])
-    least = np.partition(scores, -kept, axis=1)[:, -kept]
-    rows, place = np.nonzero((scores > 0) & (scores >= least[:, None]))
-    return first(rows, place, scores[rows, place], k)
+def _had(profile: sp.csr_matrix, columns: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Bounds and places among the columns of what each user had."""
+    if columns is None:
+        return profile.indptr.astype(np.int64), profile.indices
+    place = np.full(profile.shape[1], -1, np.int32)
+    place[columns] = np.arange(len(columns), dtype=np.int32)
+    found = place[profile.indices]
+    kept = np.concatenate([[0], np.cumsum(found >= 0)])
+    return kept[profile.indptr], found[found >= 0]
 
 
 def unit_rows(matrix: sp.csr_matrix) -> sp.csr_matrix:

@@ -76,34 +76,34 @@ def best_items(vectors, items, lengths, names, k, indptr, indices, best, scores)
                 n, least = filled[u], worst[u]
                 whole = width - width % GROUP
                 for group in range(0, whole, GROUP):
-                    if not _any_in_group(row, group, least):
+                    if not any_in_group(row, group, least):
                         continue
                     for part in range(group, group + GROUP, PART):
                         if _any_in_part(row, part, least):
                             n = _take(row, bits[u], part, part + PART, names[start:], least, mine, n)
                     if n > room - GROUP:
-                        n, least = k, _keep(mine, n, k)
+                        n, least = k, keep_largest(mine, n, k)
                 n = _take(row, bits[u], whole, width, names[start:], least, mine, n)
                 if n > room - GROUP:
-                    n, least = k, _keep(mine, n, k)
+                    n, least = k, keep_largest(mine, n, k)
                 filled[u], worst[u] = n, least
         for u in range(size):
             n = filled[u]
             if n > k:
-                _keep(keys[u], n, k)
+                keep_largest(keys[u], n, k)
                 n = k
             found = np.sort(keys[u, :n])
             for j in range(k):
                 if j < n:
-                    best[first + u, j] = _item(found[n - 1 - j])
-                    scores[first + u, j] = _score(found[n - 1 - j])
+                    best[first + u, j] = item_of(found[n - 1 - j])
+                    scores[first + u, j] = score_of(found[n - 1 - j])
                 else:
                     best[first + u, j] = -1
                     scores[first + u, j] = -np.inf
 
 
 @_compiled
-def _any_in_group(row, first, least):  # type: ignore[no-untyped-def]
+def any_in_group(row, first, least):  # type: ignore[no-untyped-def]
     found = np.int32(0)
     for j in range(GROUP):
         found += np.int32(row[first + j] >= least)
@@ -120,34 +120,38 @@ def _any_in_part(row, first, least):  # type: ignore[no-untyped-def]
 
 @_compiled
 def _take(row, bits, first, end, names, least, keys, n):  # type: ignore[no-untyped-def]
-    """Append the keys of the scores that are at least the least; how many there are now.
-
-    A key holds the score's bits, made to sort as the score does, and below them the item, the smaller the larger.
-    """
+    """Append the keys of the scores that are at least the least; how many there are now."""
     for j in range(first, end):
         if row[j] >= least:
-            sign = bits[j] >> np.int32(31)
-            ordered = np.int64(bits[j] ^ (sign & np.int32(0x7FFFFFFF)))
-            keys[n] = (ordered << np.int64(32)) | np.int64(0xFFFFFFFF - names[j])
+            keys[n] = key_of_bits(bits[j], names[j])
             n += 1
     return n
 
 
 @_compiled
-def _keep(keys, n, k):  # type: ignore[no-untyped-def]
-    """Move the k largest of the first n keys to the front; the score of the least of them."""
-    ordered = np.partition(keys[:n], n - k)
-    keys[:k] = ordered[n - k :]
-    return _score(ordered[n - k])
+def key_of_bits(bits, item):  # type: ignore[no-untyped-def]
+    """A key of a score and an item: the score's bits, int32, made to sort as the score does, and below them the item,
+    the smaller the larger.
+    """
+    ordered = np.int64(bits ^ ((bits >> np.int32(31)) & np.int32(0x7FFFFFFF)))
+    return (ordered << np.int64(32)) | np.int64(0xFFFFFFFF - item)
 
 
 @_compiled
-def _item(key):  # type: ignore[no-untyped-def]
+def keep_largest(keys, n, k):  # type: ignore[no-untyped-def]
+    """Move the k largest of the first n keys to the front; the score of the least of them."""
+    ordered = np.partition(keys[:n], n - k)
+    keys[:k] = ordered[n - k :]
+    return score_of(ordered[n - k])
+
+
+@_compiled
+def item_of(key):  # type: ignore[no-untyped-def]
     return np.int32(0xFFFFFFFF - (key & np.int64(0xFFFFFFFF)))
 
 
 @_compiled
-def _score(key):  # type: ignore[no-untyped-def]
+def score_of(key):  # type: ignore[no-untyped-def]
     high = np.empty(1, np.int32)
     high[0] = np.int32(key >> np.int64(32))
     sign = high[0] >> np.int32(31)

@@ -43,7 +43,7 @@ from models.lists import model_lists
 from models.metrics import ARRIVALS, RELEVANT
 from models.per_user import item_facts, per_user
 from models.promotion import HYBRID
-from models.ranker import KEPT_NEGATIVES, Ranker, fit_ranker, score, training_rows
+from models.ranker import KEPT_NEGATIVES, Ranker, fit_ranker, kept_pairs, score, training_rows
 from models.ranking_features import HORIZON_DAYS, feature_date
 from models.reliability import Reliability, reliability
 from models.snapshot import fallback_lists
@@ -168,8 +168,10 @@ def lessons(log: Log, sources: Sources, until: datetime, parameters: Parameters,
     start = sources.facts.as_of
     wanted = between(log.wanted, start, until)
     asked = truth(wanted, sources.facts.pairs, sources.catalogue.frame)
-    features = hybrid.candidate_features(sources, asked, parameters)
     window = int(start.timestamp())
+    features = hybrid.candidate_features(
+        sources, asked, parameters, lambda found: kept_pairs(found, wanted, window=window)
+    )
     return settled(training_rows(features, wanted, window=window), folder, str(window))
 
 

@@ -37,13 +37,17 @@ class TrendScorer:
         """Rows of the shares by cohort."""
         return {name: place for place, name in enumerate(self.cohorts)}
 
+    @cached_property
+    def scorers(self) -> list[PopularityScorer]:
+        """One of each row of the shares."""
+        return [PopularityScorer(self.name, self.take, shares) for shares in self.shares]
+
     def best(self, block: UserBlock) -> list[Pairs]:
         cohort, found = self._cohort(block), []
         for place in np.unique(cohort):
             members = np.flatnonzero(cohort == place)
             inner = UserBlock(block.vectors[members], block.profile[members], block.often[members], cohort[members])
-            scorer = PopularityScorer(self.name, self.take, self.shares[place])
-            found += [(members[rows], columns) for rows, columns in scorer.best(inner)]
+            found += [(members[rows], columns) for rows, columns in self.scorers[place].best(inner)]
         return found
 
     def at(self, block: UserBlock, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:

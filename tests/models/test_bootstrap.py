@@ -9,7 +9,7 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from lake.errors import ModelError
-from models.bootstrap import Replicates, replicate, weights
+from models.bootstrap import Replicates, intervals, replicate, weights
 from models.metrics import MEASURED
 
 
@@ -88,6 +88,17 @@ def test_what_a_list_does_not_say_is_left_out_and_bias_is_the_ratio_of_means(spa
         found.estimate("other", "all", "ndcg@5")
     with pytest.raises(ModelError, match="no group 'group/b'"):
         found.of_group("group/b", "m", "all", "ndcg@10")
+
+
+def test_intervals_of_many_columns_are_those_of_each_and_leave_out_what_a_replicate_does_not_say() -> None:
+    means = np.random.default_rng(0).normal(size=(41, 2, 3))
+    means[5, 0, 1] = np.nan
+    means[0, 1, 2] = np.nan
+    low, high = intervals(means)
+    for place in np.ndindex(2, 3):
+        drawn = means[1:][:, *place]
+        expected = np.percentile(drawn[np.isfinite(drawn)], [2.5, 97.5]) if np.isfinite(means[0][place]) else np.nan
+        np.testing.assert_allclose([low[place], high[place]], np.broadcast_to(expected, 2), rtol=1e-12)
 
 
 def test_weights_are_poisson_with_mean_one() -> None:

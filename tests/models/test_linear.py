@@ -13,7 +13,7 @@ from pyspark.sql import SparkSession
 from lake.errors import ModelError
 from models.candidates import catalogue
 from models.item_rest import solve_neighbourhoods
-from models.item_sums import ItemSums, Windows, factors, item_sums
+from models.item_sums import ItemSums, Windows, added_sums, factors, item_sums, remove_sums, wants_of
 from models.linear import LinearParameters, ease, fit_item_weights, follow
 from models.metrics import LONGEST
 from models.popularity import popularity
@@ -30,7 +30,8 @@ def test_sums_are_those_of_dense_matrices_whatever_the_tasks(spark: SparkSession
     drawn = {(int(u), int(i), int(d)) for u, i, d in random.integers((0, 0, 0), (users, items, 35), (150, 3))}
     tiles = tile_frame(spark, [(f"u{u:02d}", f"i{i}", d, 1) for u, i, d in drawn] + [("u00", "i0", 0, 0)])
     places = spark.createDataFrame([(f"i{i}", i) for i in range(items)], "item_id string, place int")
-    found = item_sums(tiles, AS_OF.timestamp(), places, items, (20.0, 15.0), WINDOWS, str(tmp_path))
+    wants = wants_of(tiles, AS_OF.timestamp(), places)
+    found = item_sums(wants, items, (20.0, 15.0), WINDOWS, str(tmp_path))
 
     def latest(start: int, half_life: float) -> np.ndarray:
         matrix = np.zeros((users, items))
@@ -49,9 +50,15 @@ def test_sums_are_those_of_dense_matrices_whatever_the_tasks(spark: SparkSession
         before, then = before + 0.5**number * past.T @ past, then + 0.5**number * past.T @ wanted
     for name, expected in (("together", together), ("before", before), ("then", then)):
         np.testing.assert_allclose(getattr(found, name), expected, rtol=1e-5, err_msg=name)
-    again = item_sums(tiles.repartition(3), AS_OF.timestamp(), places, items, (20.0, 15.0), WINDOWS, str(tmp_path))
+    again = item_sums(
+        wants_of(tiles.repartition(3), AS_OF.timestamp(), places), items, (20.0, 15.0), WINDOWS, str(tmp_path)
+    )
     np.testing.assert_array_equal(again.then, found.then)
-    assert not list(tmp_path.rglob("*.parquet")), "files of the sums stay"
+    np.testing.assert_array_equal(added_sums(str(tmp_path), items).then, found.then)
+    few = item_sums(wants, 3, (20.0, 15.0), WINDOWS, str(tmp_path))
+    np.testing.assert_array_equal(few.then, found.then[:3, :3])
+    remove_sums(str(tmp_path))
+    assert not list(tmp_path.rglob("*.npy")), "files of the sums stay"
 
 
 def test_sums_of_a_window_hold_nothing_of_the_user_s_later_wants() -> None:

@@ -14,9 +14,10 @@ from pyspark.sql import functions as F
 from lake.errors import ModelError
 from models.calibration import Calibration, Points
 from models.hybrid import Parameters
-from models.ranker import Ranker, RankerParameters, fit_ranker, from_json, score, training_rows
+from models.ranker import Ranker, RankerParameters, fit_ranker, from_json, kept_pairs, score, training_rows
 from models.split import Split
 from models.training import calibrate, held_out
+from tests.frames import assert_same_rows
 
 NAMES = ("good", "noise")
 
@@ -43,6 +44,12 @@ def wanted(spark: SparkSession) -> DataFrame:
 def ranker(features: DataFrame, wanted: DataFrame) -> Ranker:
     parameters = RankerParameters(n_estimators=10, min_child_weight=0.0, max_depth=2, colsample_bytree=1.0)
     return fit_ranker(training_rows(features, wanted, 0, kept=100), NAMES, parameters, workers=2)
+
+
+def test_lessons_of_kept_candidates_are_those_of_all(features: DataFrame, wanted: DataFrame) -> None:
+    everything, few = training_rows(features, wanted, 7, kept=30), kept_pairs(features, wanted, 7, kept=30)
+    assert 80 < few.count() < features.count() and few.columns == features.columns
+    assert_same_rows(training_rows(few, wanted, 7, kept=30), everything)
 
 
 def test_each_user_asks_over_all_and_over_new_items_where_something_was_wanted(spark: SparkSession) -> None:
