@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import signal
 import sys
 from dataclasses import replace
@@ -42,7 +43,7 @@ def main(folder: Path, master: str, kill: bool, die: bool, short: bool) -> None:
     def progress(message: str) -> None:
         heard.append(message)
         if kill and len(heard) == 6:
-            os.kill(_executors()[0], signal.SIGKILL)
+            os.kill(_executors(spark.conf.get("spark.driver.port") or "")[0], signal.SIGKILL)
         if die and len(heard) == 6:
             os._exit(9)
 
@@ -61,12 +62,11 @@ def main(folder: Path, master: str, kill: bool, die: bool, short: bool) -> None:
     sys.stdout.write(json.dumps(answer) + "\n")
 
 
-def _executors() -> list[int]:
-    """The executors of this machine's only application of this cluster."""
+def _executors(port: str) -> list[int]:
+    """The executors of the driver that listens at the port: other clusters of the machine are left alone."""
     table = run(["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True).stdout.splitlines()[1:]
-    mine = f"127.0.0.1:{sys.argv[2].rsplit(':', 1)[1]}"
     workers = [line.split(None, 1) for line in table if "CoarseGrainedExecutorBackend" in line]
-    return [int(pid) for pid, args in workers if mine in args or "--worker-url" in args]
+    return [int(pid) for pid, args in workers if re.search(rf"CoarseGrainedScheduler@\S+:{port}\b", args)]
 
 
 if __name__ == "__main__":
