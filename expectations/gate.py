@@ -10,7 +10,7 @@ import fcntl
 import logging
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -35,33 +35,50 @@ COUNTS_ONLY = {"result_format": "BASIC", "partial_unexpected_count": 0, "exclude
 
 
 def gate(frame: DataFrame, table: str, settings: Settings, run_id: str, *, keep: int = KEPT_RESULTS) -> None:
-    """Check that the frame keeps what the table promises, and record the verdict in Data Docs.
+    """The gate of one table: see gates()."""
+    gates([(frame, table)], settings, run_id, keep=keep)
 
-    frame: the rows about to be written, or just written; those columns that no rule looks at are not read.
-    keep: how many verdicts of the table Data Docs remembers.
 
-    Raises ContractError that names the table, each broken rule with its count, and Data Docs.
+def gates(
+    frames: Sequence[tuple[DataFrame, str]], settings: Settings, run_id: str, *, keep: int = KEPT_RESULTS
+) -> None:
+    """Check that each frame keeps what its table promises, and record the verdicts in Data Docs, all at once.
+
+    frames: the rows about to be written, or just written, and the name of their table; those columns that no rule
+    looks at are not read. keep: how many verdicts of a table Data Docs remembers.
+
+    Raises ContractError that names each table, each broken rule with its count, and Data Docs.
     """
-    suite = suite_of(table)
+    suites = [suite_of(table) for _, table in frames]
     with _quiet():
         context = new_context(settings.data_docs)
-        result = evaluate(context, frame, suite)
-        _raise_if_not_evaluated(result, table)
-        written = _document(context, result, suite, settings.data_docs, run_id, keep)
-    if not result.success:
-        broken = "; ".join(_broken(item) for item in result.results if not item.success)
+        verdicts: list[tuple[Suite, Any]] = []
+        for (frame, _), suite in zip(frames, suites, strict=True):
+            result = evaluate(context, frame, suite, name=f"{suite.table} {len(verdicts)}")
+            _raise_if_not_evaluated(result, suite.table)
+            verdicts.append((suite, result))
+        written = _document(context, verdicts, settings.data_docs, run_id, keep)
+    broken = [_told(suite, result) for suite, result in verdicts if not result.success]
+    if broken:
         where = settings.data_docs / "index.html" if written else "not written"
-        raise ContractError(
-            f"{table} breaks its contract: {broken}. Nothing downstream was touched. Data Docs: {where}"
-        )
+        raise ContractError(f"{'. '.join(broken)}. Nothing downstream was touched. Data Docs: {where}")
 
 
-def evaluate(context: Any, frame: DataFrame, suite: Suite) -> Any:
-    """The validation result of the suite; GX bundles all expectations about the same rows into one aggregate."""
+def _told(suite: Suite, result: Any) -> str:
+    return (
+        f"{suite.table} breaks its contract: {'; '.join(_broken(item) for item in result.results if not item.success)}"
+    )
+
+
+def evaluate(context: Any, frame: DataFrame, suite: Suite, name: str = "spark") -> Any:
+    """The validation result of the suite; GX bundles all expectations about the same rows into one aggregate.
+
+    name: of the source in the context; one that it does not have yet.
+    """
     from great_expectations.core import ExpectationSuite
 
     # GX would cache the frame unless told that it need not.
-    source = context.data_sources.add_spark(name="spark", persist=False)
+    source = context.data_sources.add_spark(name=name, persist=False)
     batch_definition = source.add_dataframe_asset(name=suite.table).add_batch_definition_whole_dataframe("all")
     batch = batch_definition.get_batch(batch_parameters={"dataframe": suite.view(frame)})
     expectations = ExpectationSuite(name=suite.table, expectations=_expectations(suite))
@@ -90,18 +107,21 @@ def _fault(info: Any) -> str | None:
     return messages[0].splitlines()[0][:300] if messages else None
 
 
-def _document(context: Any, result: Any, suite: Suite, folder: Path, run_id: str, keep: int) -> bool:
-    """Add the verdict to the site. True when it was written: the verdict stands even if the disk is full."""
+def _document(context: Any, verdicts: Sequence[tuple[Suite, Any]], folder: Path, run_id: str, keep: int) -> bool:
+    """Add the verdicts to the site. True when it was written: a verdict stands even if the disk is full."""
     try:
         with _alone(folder):
-            _write_site(context, result, suite, run_id, keep)
+            keys = [key for suite, result in verdicts for key in _stored(context, result, suite, run_id, keep)]
+            # The site's index reads every verdict that is kept: it is made once.
+            context.build_data_docs(resource_identifiers=keys)
         return True
     except OSError as error:
         say(f"Data Docs could not be written: {error.strerror or type(error).__name__}")
         return False
 
 
-def _write_site(context: Any, result: Any, suite: Suite, run_id: str, keep: int) -> None:
+def _stored(context: Any, result: Any, suite: Suite, run_id: str, keep: int) -> list[Any]:
+    """Keep a verdict and its suite, and drop the table's oldest verdicts. What the site has to show anew."""
     from great_expectations.core import ExpectationSuite
     from great_expectations.core.run_identifier import RunIdentifier
     from great_expectations.data_context.types.resource_identifiers import (
@@ -123,11 +143,11 @@ def _write_site(context: Any, result: Any, suite: Suite, run_id: str, keep: int)
     mine = [known for known in store.list_keys() if known.expectation_suite_identifier == identifier]
     for old in sorted(mine, key=lambda known: known.run_id.run_time)[:-keep]:
         store.remove_key(old)
-    context.build_data_docs(resource_identifiers=[identifier, key])
+    return [identifier, key]
 
 
 def new_context(folder: Path) -> Any:
-    """A GX context that lives for one gate; its results and site stay in the folder."""
+    """A GX context that lives for one call of gates; its results and site stay in the folder."""
     import great_expectations
     from great_expectations.data_context.types.base import (
         DataContextConfig,

@@ -50,8 +50,11 @@ def consented_events(
 
 
 def without_consent(users: DataFrame, consents: DataFrame, missing: Literal["granted", "withdrawn"]) -> DataFrame:
-    """[user_id]: those of the users who, by all decisions known, do not consent."""
-    known = users.select("user_id").distinct()
+    """Those of the users who, by all decisions known, do not consent, each once.
+
+    users: [user_id]; of further columns, each user once with each of their values.
+    """
+    known = users.distinct()
     if missing == "withdrawn":
         return known.join(granting_users(consents), "user_id", "left_anti")
     return known.join(withdrawn_users(consents), "user_id", "left_semi")

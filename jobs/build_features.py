@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
-from functools import partial
+from functools import partial, reduce
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from expectations.gate import gate
+from expectations.gate import gates
 from features.affinity import leanings_at
 from features.consent import consented_events, withdrawn_users, without_consent
 from features.engagement import engagement
@@ -140,19 +140,26 @@ def _forget(context: Context, consents: DataFrame, missing: MissingConsent) -> i
     """
     if missing == "granted" and (log.is_empty(context.settings, CONSENTS.name) or withdrawn_users(consents).isEmpty()):
         return 0
-    removed = 0
-    for table in (
+    tables = (
         USER_ITEM_DAY, USER_DAY, USER_STATE, RFM, RFM_WINDOWS, ENGAGEMENT, INTENT, AFFINITY, CONTEXT, DUE_AGAIN,
         VALUE,
-    ):  # fmt: skip
-        users = _table(context, table.name).select("user_id")
-        gone = without_consent(users, consents, missing).persist()
-        found = gone.count()
-        if found:
-            delta.delete_users(context.spark, context.settings, table, gone, context.run_id)
-        gone.unpersist()
-        removed = max(removed, found)
-    return removed
+    )  # fmt: skip
+    # One query for all of them: a plan costs more than the reading on most nights.
+    users = (_table(context, table.name).select("user_id", F.lit(table.name).alias("held_in")) for table in tables)
+    gone = without_consent(reduce(DataFrame.unionByName, users), consents, missing).persist()
+    found = {row["held_in"]: row["count"] for row in gone.groupBy("held_in").count().collect()}
+    together(
+        *(
+            partial(
+                delta.delete_users, context.spark, context.settings, table, gone.filter(F.col("held_in") == table.name),
+                context.run_id,
+            )
+            for table in tables
+            if table.name in found
+        )
+    )  # fmt: skip
+    gone.unpersist()
+    return max(found.values(), default=0)
 
 
 def _write_features(context: Context, tiles: Window, forgotten: int) -> Report:
@@ -163,26 +170,26 @@ def _write_features(context: Context, tiles: Window, forgotten: int) -> Report:
     marker, _ = bring_forward(context)
     # Where the window lies in the past the state is made from all tiles: once, for all that is read from it.
     state = state_at(context, end) if marker.as_of == end else state_at(context, end).persist()
-    users, asked = scored(state, end).persist(), _searches(context).persist()
-    engaged = engagement(state, end).join(_habits(context, asked), "user_id", "left").persist()
-    lately = windowed(state, end, context.settings.rfm_windows_days).persist()
-    anew = _affinities(context, marker, state).persist()
-    meant, again = _intent(context, asked).persist(), due.due_at(context, marker)
+    users, asked = scored(state, end), _searches(context).persist()
+    engaged = engagement(state, end).join(_habits(context, asked), "user_id", "left")
+    lately = windowed(state, end, context.settings.rfm_windows_days)
+    anew = _affinities(context, marker, state)
+    meant, again = _intent(context, asked), due.due_at(context, marker)
     placed = contexts_at(context, marker)
     scores = value.value_at(context, state, end)
-    worth = scores.frame.persist() if scores.frame is not None else None
     told = [
         (RFM, users), (RFM_WINDOWS, lately), (ENGAGEMENT, engaged), (INTENT, meant), (AFFINITY, anew),
-        (CONTEXT, placed.rows), (DUE_AGAIN, again.held.rows), (VALUE, worth),
+        (CONTEXT, placed.rows), (DUE_AGAIN, again.held.rows), (VALUE, scores.frame),
     ]  # fmt: skip
     made = [(table, rows) for table, rows in told if rows is not None]
-    together(*(rows.count for _, rows in made))
+    # Planned at once too: of few users the plans take longer than the rows.
+    together(*(partial(_settle, rows) for _, rows in made))
     segments = {row["segment"]: row["count"] for row in users.groupBy("segment").count().collect()}
     beyond = check_drift(context, tiles, segments)
-    for table, rows in made:
-        gate(rows, table.name, context.settings, context.run_id)
-    for usual in again.cycles.values():
-        gate(usual, CYCLES.name, context.settings, context.run_id)
+    gates(
+        [*((rows, table.name) for table, rows in made), *((usual, CYCLES.name) for usual in again.cycles.values())],
+        context.settings, context.run_id,
+    )  # fmt: skip
     today, days = delta.in_window("as_of", Window.day(end)), sorted({end, marker.as_of})
     written = " OR ".join(delta.in_window("as_of", Window.day(day)) for day in days)
     corrected = tiles.start < context.window.start
@@ -198,11 +205,13 @@ def _write_features(context: Context, tiles: Window, forgotten: int) -> Report:
         partial(value.write, context, scores),
     )
     report = Report(details=_details(segments, context, forgotten) | {"drift": str(beyond), "value": scores.made_by})
-    for frame in (users, lately, asked, engaged, meant, anew, placed.rows, worth, state):
-        if frame is not None:
-            frame.unpersist()
-    again.release()
+    for frame in (asked, state, *(rows for _, rows in made), *again.cycles.values()):
+        frame.unpersist()
     return report
+
+
+def _settle(frame: DataFrame) -> None:
+    frame.persist().count()
 
 
 def _searches(context: Context) -> DataFrame:

@@ -29,11 +29,6 @@ class Due:
     held: Held
     cycles: dict[date, DataFrame]
 
-    def release(self) -> None:
-        """Let persisted frames go."""
-        for frame in (self.held.rows, *self.cycles.values()):
-            frame.unpersist()
-
 
 def due_at(context: Context, marker: Marker) -> Due:
     """Of whom and as of when: see jobs/held.py. Writes nothing."""

@@ -40,14 +40,14 @@ def touched(context: Context, table: Table, marker: Marker) -> DataFrame | None:
 
 def made(context: Context, table: Table, marker: Marker, make: Make) -> Held:
     """As of the marker's date, of the users touched since the latest rows before it; and, where the window lies in the
-    past, as of its end, of everybody. Persisted; writes nothing.
+    past, as of its end, of everybody. Writes nothing.
     """
     users = touched(context, table, marker)
     users = None if users is None else users.select("user_id")
     rows = [make(marker.as_of, users)]
     if context.window.end != marker.as_of:
         rows.append(make(context.window.end, None))
-    return Held(table, reduce(DataFrame.unionByName, rows).persist(), users)
+    return Held(table, reduce(DataFrame.unionByName, rows), users)
 
 
 def write(context: Context, found: Held, days: list[date], *, corrected: bool) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from expectations.gate import gate
+from expectations.gate import gates
 from features.affinity import leanings_at
 from features.consent import without_consent
 from features.engagement import engagement
@@ -89,8 +89,7 @@ def run(context: Context) -> Report:
     cohorts = fallback_lists(sources.facts, length)
 
     def check(recommendations: DataFrame, fallbacks: DataFrame) -> None:
-        gate(recommendations, RECOMMENDATIONS.name, settings, context.run_id)
-        gate(fallbacks, FALLBACKS.name, settings, context.run_id)
+        gates([(recommendations, RECOMMENDATIONS.name), (fallbacks, FALLBACKS.name)], settings, context.run_id)
 
     try:
         with step(f"ranking, gating and publishing with {champion}"):

@@ -85,7 +85,7 @@ def _write_changes(context: Context, base: Marker, marker: Marker) -> bool:
     if past:
         # Who was forgotten is out of the state already.
         consents = delta.read(spark, settings, CONSENTS.name)
-        refusing = without_consent(day_changes, consents, settings.consent_default())
+        refusing = without_consent(day_changes.select("user_id"), consents, settings.consent_default())
         item_changes, day_changes = (
             frame.join(refusing, "user_id", "left_anti") for frame in (item_changes, day_changes)
         )
