@@ -75,7 +75,7 @@ def _train(context: Context, where: Registry, champion: Version | None) -> Repor
     parameters, timings = parameters_of(context.settings), Timings()
     log = inputs(context)
     with step("splitting by time"), timings.stage("split"):
-        split = time_split(log.wanted, context.window.as_of)
+        split = time_split(log.wanted, context.window.as_of, windows=parameters.label_windows)
         check_activity(log, split)
     windows, taught = [], scratch(context, "train_models", "lessons")
     for number, (start, until) in enumerate(split.label_windows):

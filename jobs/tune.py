@@ -70,7 +70,7 @@ def tune(
     parameters, metric, space = parameters_of(settings), f"{scope}/{METRIC}", SPACES[model]
     facts = inputs(context)
     with step("splitting by time"):
-        split = time_split(facts.wanted, context.window.as_of)
+        split = time_split(facts.wanted, context.window.as_of, windows=parameters.label_windows)
         check_activity(facts, split)
     where = registry(settings)
     described = {

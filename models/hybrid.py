@@ -30,6 +30,7 @@ from models.ranker import RankerParameters
 from models.ranking_features import Facts, feature_date, feature_names, pairs, ranking_features
 from models.repurchase import repurchase
 from models.scorers import FactorScorer, LinearScorer, PopularityScorer, Scorer, TokenScorer
+from models.split import LABEL_WINDOWS
 from models.trending import arrivals, fit_trending
 
 # What nominates candidates, and what the hybrid has to beat.
@@ -52,7 +53,8 @@ WARM_EPOCHS = 4
 class Parameters:
     """Of the hybrid. own: items a user bought before that become candidates. take, few: best new items of each scorer
     that become candidates, of WIDE and of the others. half_life: days after which a purchase counts half in a user's
-    profile. confidence: what ALS takes from the events. diversity: of the final list, 0 to 1; see models.diversity.
+    profile. label_windows: whose wants the ranker learns, each of which costs a fit of all sources; see models.split.
+    confidence: what ALS takes from the events. diversity: of the final list, 0 to 1; see models.diversity.
     """
 
     als: AlsParameters = field(default_factory=AlsParameters)
@@ -65,6 +67,7 @@ class Parameters:
     take: int = 50
     few: int = LONGEST
     half_life: float = 180.0
+    label_windows: int = LABEL_WINDOWS
     diversity: float = 0.0
 
     def check(self) -> None:
@@ -75,7 +78,7 @@ class Parameters:
         self.alike.check()
         self.together.check()
         self.ranker.check()
-        for name, least in (("own", 1), ("take", LONGEST), ("few", LONGEST)):
+        for name, least in (("own", 1), ("take", LONGEST), ("few", LONGEST), ("label_windows", 1)):
             if getattr(self, name) < least:
                 raise ModelError(f"got {name}={getattr(self, name)}; it must be at least {least}")
         if not self.half_life > 0:

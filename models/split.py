@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 from lake.errors import ModelError
 
 SHARES = (0.75, 0.125, 0.125)
-# Label windows of the ranker; two of them make the validation window.
+# Label windows of the ranker unless told; two of them make the validation window.
 LABEL_WINDOWS = 4
 
 
@@ -38,16 +38,19 @@ class Split:
         return tuple(zip(self.labels, (*self.labels[1:], self.test), strict=True))
 
 
-def time_split(positives: DataFrame, end: datetime, shares: tuple[float, float, float] = SHARES) -> Split:
+def time_split(
+    positives: DataFrame, end: datetime, shares: tuple[float, float, float] = SHARES, windows: int = LABEL_WINDOWS
+) -> Split:
     """Cut at the quantiles of event_time, interpolated linearly as NumPy does, exact.
 
-    positives: DataFrame with event_time, all before end. Raises ModelError when the cuts do not leave three
-    windows, which is so when there are too few distinct instants.
+    positives: DataFrame with event_time, all before end. windows: label windows, at most.
+
+    Raises ModelError when the cuts do not leave three windows, which is so when there are too few distinct instants.
     """
     if abs(sum(shares) - 1) > 1e-9 or min(shares) <= 0:
         raise ModelError(f"got the shares {shares}; they must be positive and sum to 1")
     ends = [shares[0], shares[0] + shares[1]]
-    begins = [ends[1] - shares[1] / 2 * number for number in range(LABEL_WINDOWS, 0, -1)]
+    begins = [ends[1] - shares[1] / 2 * number for number in range(windows, 0, -1)]
     micros = F.unix_micros("event_time")
     cuts = F.percentile(micros, F.array(*(F.lit(max(share, 0.0)) for share in (*ends, *begins))))
     found = positives.agg(cuts.alias("cuts"), F.min(micros).alias("first"), F.count(F.lit(1)).alias("n")).first()

@@ -18,7 +18,10 @@ SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     """The session of the unit suite: local, two cores, few partitions."""
     home = tmp_path_factory.mktemp("spark")
-    running = session(Settings(home=home, spark_memory="2g", shuffle_partitions=2), "attune tests")
+    with pytest.MonkeyPatch.context() as patch:
+        # What the e2e tests say of processes that live for a minute is not for one that lives for the whole suite.
+        patch.delenv("JDK_JAVA_OPTIONS", raising=False)
+        running = session(Settings(home=home, spark_memory="2g", shuffle_partitions=2), "attune tests")
     # Each query runs once or twice on a few rows: compiling them would be a quarter of the time. The e2e tests, whose
     # jobs run in processes of their own, compile as production does.
     running.conf.set("spark.sql.codegen.wholeStage", "false")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+
 import pytest
 
 from tests.e2e.shop import Shop, open_shop
@@ -11,3 +14,15 @@ from tests.e2e.shop import Shop, open_shop
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     """A small installation with six weeks of history; a test that changes it says so by working on later days."""
     return open_shop(tmp_path_factory.mktemp("shop"))
+
+
+@pytest.fixture(scope="package", autouse=True)
+def _short_lived() -> Iterator[None]:
+    """Compiling the code of processes that live for a minute as if for hours takes half of the machine."""
+    before = os.environ.get("JDK_JAVA_OPTIONS")
+    os.environ["JDK_JAVA_OPTIONS"] = f"{before or ''} -XX:TieredStopAtLevel=1".strip()
+    yield
+    if before is None:
+        del os.environ["JDK_JAVA_OPTIONS"]
+    else:
+        os.environ["JDK_JAVA_OPTIONS"] = before

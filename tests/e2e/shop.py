@@ -152,7 +152,12 @@ class Shop:
 def open_shop(folder: Path) -> Shop:
     """Land the history and run the first three jobs over it, each in local mode."""
     settings = Settings(
-        home=folder / "home", missing_consent="granted", spark_memory="1g", shuffle_partitions=2, list_length=10
+        home=folder / "home",
+        missing_consent="granted",
+        spark_memory="1g",
+        shuffle_partitions=2,
+        list_length=10,
+        parameters={"label_windows": 1},
     )
     mapping = folder / "shop.toml"
     mapping.write_text(MAPPING)

@@ -15,13 +15,11 @@ from deltalake import DeltaTable
 from jobs.processes import PROJECT
 from lake.settings import Settings
 from lake.sources import load
-from lake.window import Window
-from tests.e2e.shop import COMPARED, FIRST, MAPPING, environment, results, run_jobs, write_events, write_items
+from tests.e2e.shop import COMPARED, HISTORY, MAPPING, Shop, environment, results, run_jobs, write_events, write_items
 from tests.e2e.test_cluster import comparable
 
 pytestmark = pytest.mark.e2e
 
-WINDOW = Window(FIRST, FIRST.replace(day=15))
 JOBS = ("ingest_events", "clean_events", "build_features")
 
 # The first commit of rows of each job: another write, or the end of its stream's batch, is still to come. Bronze is
@@ -35,15 +33,15 @@ def _installation(folder: Path) -> Settings:
     mapping = folder / "shop.toml"
     mapping.write_text(MAPPING)
     load("files", settings, [write_items(folder / "items.csv")], mapping, kind="items")
-    load("files", settings, [write_events(folder / "events.csv", WINDOW)], mapping)
+    load("files", settings, [write_events(folder / "events.csv", HISTORY)], mapping)
     return settings
 
 
 def _run_until(settings: Settings, table: str, version: int, log: Path) -> None:
     """Start the jobs in a process group of their own and kill all of it once the table has the version."""
     code = (
-        "import sys; from tests.e2e.test_killed_jobs import WINDOW, JOBS; from jobs.job import execute; "
-        "from lake.settings import load; [execute(job, WINDOW, load()) for job in JOBS]"
+        "import sys; from tests.e2e.test_killed_jobs import HISTORY, JOBS; from jobs.job import execute; "
+        "from lake.settings import load; [execute(job, HISTORY, load()) for job in JOBS]"
     )
     commits = settings.lake / table / "_delta_log"
     with log.open("w") as output:
@@ -66,22 +64,21 @@ def _run_until(settings: Settings, table: str, version: int, log: Path) -> None:
             process.wait()
 
 
-def _bronze(settings: Settings) -> list[str]:
-    table = DeltaTable(settings.lake / "bronze" / "corner-shop").to_pyarrow_table()
+def _bronze(home: Path) -> list[str]:
+    table = DeltaTable(home / "lake" / "bronze" / "corner-shop").to_pyarrow_table()
     return comparable(table.drop_columns(["_received_at"]))
 
 
-def test_jobs_killed_in_the_middle_and_run_again_give_the_same_tables(tmp_path: Path) -> None:
-    undisturbed = _installation(tmp_path / "undisturbed")
-    run_jobs(undisturbed, WINDOW, *JOBS)
-
+def test_jobs_killed_in_the_middle_and_run_again_give_the_tables_of_undisturbed_ones(
+    shop: Shop, tmp_path: Path
+) -> None:
     killed = _installation(tmp_path / "killed")
     for table, version in FIRST_WRITES.items():
         _run_until(killed, table, version, tmp_path / "killed.log")
-    run_jobs(killed, WINDOW, *JOBS)
+    run_jobs(killed, HISTORY, *JOBS)
 
-    assert _bronze(killed) == _bronze(undisturbed)
-    expected, actual = results(undisturbed), results(killed)
+    assert _bronze(killed.home) == _bronze(shop.ingested)
+    actual = results(killed)
     for name in COMPARED:
-        assert expected[name].num_rows > 0
-        assert comparable(actual[name]) == comparable(expected[name]), name
+        assert shop.results[name].num_rows > 0
+        assert comparable(actual[name]) == comparable(shop.results[name]), name

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -49,9 +51,48 @@ HOME: list[dict[str, Any]] = [
 CONSENT_SCHEMA = "user_id string, purpose string, at timestamp, granted boolean, source string"
 
 
+# Besides: what is meant (a cart, a search) and what is bought again.
+MEANT: list[dict[str, Any]] = [
+    *HOME,
+    {"event_time": at("2026-03-03"), "user_id": "anna", "item_id": "cup", "event_type": "add_to_cart"},
+    {"event_time": at("2026-03-03"), "user_id": "ben", "event_type": "search", "item_id": None, "query": "Tea"},
+    {"event_time": at("2026-03-03"), "user_id": "gone", "event_type": "search", "item_id": None, "query": "Tea"},
+    {"event_time": at("2026-03-03"), "user_id": "anna", "order_id": "10"},
+    {"event_time": at("2026-03-01"), "user_id": "ben", "order_id": "11"},
+]
+
+
 @pytest.fixture
 def home(spark: SparkSession, settings: Settings) -> Settings:
-    _seed(spark, settings, HOME)
+    return _open(spark, settings, HOME)
+
+
+@pytest.fixture(scope="module")
+def nights(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, Report]]:
+    """Homes after their first night, to be copied, and what it reported; by what happened before it."""
+    folder, found = tmp_path_factory.mktemp("nights"), {}
+    for name, rows in (("usual", HOME), ("meant", MEANT)):
+        there = Settings(home=folder / name, missing_consent="granted", shuffle_partitions=2)
+        found[name] = (there.home, _run(_open(spark, there, rows)))
+    return found
+
+
+@pytest.fixture
+def home_after_a_night(nights: dict[str, tuple[Path, Report]], settings: Settings) -> Settings:
+    """A home after its first night."""
+    shutil.copytree(nights["usual"][0], settings.home)
+    return settings
+
+
+@pytest.fixture
+def home_after_intent(nights: dict[str, tuple[Path, Report]], settings: Settings) -> Settings:
+    """A home after the first night of what is meant and bought again."""
+    shutil.copytree(nights["meant"][0], settings.home)
+    return settings
+
+
+def _open(spark: SparkSession, settings: Settings, rows: list[dict[str, Any]]) -> Settings:
+    _seed(spark, settings, rows)
     catalogue = items(
         spark, {"item_id": "tea", "brand": "Ahn", "price": 1.0}, {"item_id": "pan", "category": ["kitchen"]}
     )
@@ -84,9 +125,9 @@ def _users(spark: SparkSession, settings: Settings, name: str) -> set[str]:
 
 
 def test_a_window_gives_tiles_and_features_of_those_who_consent_and_a_repeat_gives_the_same(
-    spark: SparkSession, home: Settings
+    spark: SparkSession, nights: dict[str, tuple[Path, Report]], home_after_a_night: Settings
 ) -> None:
-    report = _run(home)
+    home, report = home_after_a_night, nights["usual"][1]
     assert report.details["users_scored"] == "2"
     assert sum(json.loads(report.details["segments"]).values()) == 2
     tables = (USER_ITEM_DAY, USER_DAY, RFM, RFM_WINDOWS, ENGAGEMENT, AFFINITY)
@@ -106,33 +147,33 @@ def test_a_window_gives_tiles_and_features_of_those_who_consent_and_a_repeat_giv
 
 
 def test_a_late_event_corrects_its_day_and_a_withdrawal_removes_the_user_everywhere(
-    spark: SparkSession, home: Settings
+    spark: SparkSession, home_after_a_night: Settings
 ) -> None:
-    _run(home)
     late = {"event_time": at("2026-03-02"), "user_id": "anna", "order_id": "late", "amount": 5.0}
-    _seed(spark, home, [*HOME, late, {"event_time": at("2026-03-04"), "user_id": "cleo", "order_id": "5"}])
-    _decide(spark, home, "ben", datetime(2026, 3, 4, tzinfo=UTC), granted=False)
-    report = _run(home, Window.day(date(2026, 3, 4)))
+    _seed(
+        spark, home_after_a_night, [*HOME, late, {"event_time": at("2026-03-04"), "user_id": "cleo", "order_id": "5"}]
+    )
+    _decide(spark, home_after_a_night, "ben", datetime(2026, 3, 4, tzinfo=UTC), granted=False)
+    report = _run(home_after_a_night, Window.day(date(2026, 3, 4)))
     assert report.details["users_removed"] == "1"
     for table in (USER_ITEM_DAY, USER_DAY, RFM, RFM_WINDOWS, ENGAGEMENT, AFFINITY):
-        assert "ben" not in _users(spark, home, table.name), table.name
-    tonight = delta.read(spark, home, RFM.name).filter("as_of = '2026-03-05'").collect()
+        assert "ben" not in _users(spark, home_after_a_night, table.name), table.name
+    tonight = delta.read(spark, home_after_a_night, RFM.name).filter("as_of = '2026-03-05'").collect()
     assert {row.user_id: row.frequency for row in tonight} == {"anna": 3, "cleo": 1}
 
 
 def test_a_night_writes_affinities_of_whom_it_touched_and_those_of_the_others_stand_and_fade(
-    spark: SparkSession, home: Settings
+    spark: SparkSession, home_after_a_night: Settings
 ) -> None:
     def rows() -> DataFrame:
-        return delta.read(spark, home, AFFINITY.name)
+        return delta.read(spark, home_after_a_night, AFFINITY.name)
 
-    _run(home)
     again = {"event_time": at("2026-03-04"), "user_id": "anna", "order_id": "7", "item_id": "tea"}
-    _seed(spark, home, [*HOME, again])
+    _seed(spark, home_after_a_night, [*HOME, again])
     night = Window.day(date(2026, 3, 4))
-    _run(home, night)
+    _run(home_after_a_night, night)
     assert {row.user_id for row in rows().filter(F.col("as_of") == F.lit(night.end)).collect()} == {"anna"}
-    state = delta.read(spark, home, USER_STATE.name)
+    state = delta.read(spark, home_after_a_night, USER_STATE.name)
     rounded = [F.round(name, 6).alias(name) for name in ("score", "recent_score")]
     # A lift compares with the population as of the night that touched the user.
     others = [name for name in AFFINITY.names if name not in ("score", "recent_score", "lift")]
@@ -143,59 +184,55 @@ def test_a_night_writes_affinities_of_whom_it_touched_and_those_of_the_others_st
     assert {row.user_id for row in held.collect()} == {"anna", "ben"}
     assert_same_rows(held, read)
     # All that anna ever did turns out never to have happened.
-    _seed(spark, home, [event for event in HOME if event["user_id"] != "anna"])
-    _run(home, Window(date(2026, 3, 1), night.end))
-    assert _users(spark, home, AFFINITY.name) == {"ben"}
+    _seed(spark, home_after_a_night, [event for event in HOME if event["user_id"] != "anna"])
+    _run(home_after_a_night, Window(date(2026, 3, 1), night.end))
+    assert _users(spark, home_after_a_night, AFFINITY.name) == {"ben"}
 
 
-def test_intent_is_of_the_days_before_the_night_and_goes_with_its_user(spark: SparkSession, home: Settings) -> None:
+def test_intent_is_of_the_days_before_the_night_and_goes_with_its_user(
+    spark: SparkSession, home_after_intent: Settings
+) -> None:
     def said(end: str) -> dict[str, tuple[int, list[str] | None]]:
-        rows = delta.read(spark, home, INTENT.name).filter(F.col("as_of") == end).collect()
+        rows = delta.read(spark, home_after_intent, INTENT.name).filter(F.col("as_of") == end).collect()
         return {row.user_id: (row.cart_items, row.terms) for row in rows}
 
-    cart = {"event_time": at("2026-03-03"), "user_id": "anna", "item_id": "cup", "event_type": "add_to_cart"}
-    search = {"event_time": at("2026-03-03"), "user_id": "ben", "event_type": "search", "item_id": None, "query": "Tea"}
-    meant = [*HOME, cart, search, search | {"user_id": "gone"}]
-    _seed(spark, home, meant)
-    _run(home)
     first = {"anna": (1, None), "ben": (0, ["tea"])}
     assert said("2026-03-04") == first
     # What anna had left she buys; ben withdraws, and nothing of an earlier night stays either.
     bought = {"event_time": at("2026-03-04"), "user_id": "anna", "item_id": "cup", "order_id": "8"}
-    _seed(spark, home, [*meant, bought])
-    _decide(spark, home, "ben", datetime(2026, 3, 4, tzinfo=UTC), granted=False)
-    _run(home, Window.day(date(2026, 3, 4)))
+    _seed(spark, home_after_intent, [*MEANT, bought])
+    _decide(spark, home_after_intent, "ben", datetime(2026, 3, 4, tzinfo=UTC), granted=False)
+    _run(home_after_intent, Window.day(date(2026, 3, 4)))
     assert (said("2026-03-05"), said("2026-03-04")) == ({}, {"anna": (1, None)})
 
 
 def test_what_is_due_again_is_told_of_whom_a_night_touched_and_goes_when_it_was_never_bought(
-    spark: SparkSession, home: Settings
+    spark: SparkSession, home_after_intent: Settings
 ) -> None:
     def standing_rows() -> dict[tuple[str, str], tuple[date, int, date]]:
-        rows = due_standing(delta.read(spark, home, DUE_AGAIN.name), date(2026, 3, 31)).filter("dimension = 'item'")
+        rows = due_standing(delta.read(spark, home_after_intent, DUE_AGAIN.name), date(2026, 3, 31)).filter(
+            "dimension = 'item'"
+        )
         return {(row.user_id, row.key): (row.as_of, row.days, row.due) for row in rows.collect()}
 
     def tea(user: str, day: str, order: str) -> dict[str, Any]:
         return {"event_time": at(day), "user_id": user, "order_id": order}
 
-    again = [*HOME, tea("anna", "2026-03-03", "10"), tea("ben", "2026-03-01", "11")]
-    _seed(spark, home, again)
-    _run(home)
     first = date(2026, 3, 4)
     assert standing_rows() == {
         ("anna", "tea"): (first, 2, date(2026, 3, 5)), ("ben", "tea"): (first, 2, date(2026, 3, 5)),
     }  # fmt: skip
-    assert {row.as_of for row in delta.read(spark, home, CYCLES.name).collect()} == {first}
+    assert {row.as_of for row in delta.read(spark, home_after_intent, CYCLES.name).collect()} == {first}
     # ben comes back; the usual cycles are those of last night. Then one of anna's purchases turns out not to be hers.
-    _seed(spark, home, [*again, tea("ben", "2026-03-04", "12")])
+    _seed(spark, home_after_intent, [*MEANT, tea("ben", "2026-03-04", "12")])
     night = Window.day(date(2026, 3, 4))
-    _run(home, night)
+    _run(home_after_intent, night)
     assert {key: row[:2] for key, row in standing_rows().items()} == {
         ("anna", "tea"): (first, 2), ("ben", "tea"): (night.end, 3),
     }  # fmt: skip
-    assert {row.as_of for row in delta.read(spark, home, CYCLES.name).collect()} == {first}
-    _seed(spark, home, [*HOME, tea("ben", "2026-03-01", "11"), tea("ben", "2026-03-04", "12")])
-    _run(home, Window.day(date(2026, 3, 5)))
+    assert {row.as_of for row in delta.read(spark, home_after_intent, CYCLES.name).collect()} == {first}
+    _seed(spark, home_after_intent, [*HOME, tea("ben", "2026-03-01", "11"), tea("ben", "2026-03-04", "12")])
+    _run(home_after_intent, Window.day(date(2026, 3, 5)))
     assert set(standing_rows()) == {("ben", "tea")}
 
 
@@ -228,22 +265,24 @@ def test_what_is_preferred_where_is_told_of_whom_a_night_touched_and_goes_when_i
     assert standing_rows() == anna
 
 
-def test_a_failed_gate_leaves_every_feature_untouched(spark: SparkSession, home: Settings) -> None:
-    _run(home)
-    versions = {table.name: delta.version(spark, home, table.name) for table in (RFM, ENGAGEMENT, AFFINITY)}
+def test_a_failed_gate_leaves_every_feature_untouched(spark: SparkSession, home_after_a_night: Settings) -> None:
+    versions = {
+        table.name: delta.version(spark, home_after_a_night, table.name) for table in (RFM, ENGAGEMENT, AFFINITY)
+    }
     absurd = {"event_time": at("2026-03-03"), "user_id": "ben", "order_id": "9", "amount": 2e12}
-    _seed(spark, home, [*HOME, absurd])
+    _seed(spark, home_after_a_night, [*HOME, absurd])
     with pytest.raises(ContractError, match=r"gold\.rfm breaks its contract: monetary_between.*got 1 of 2"):
-        _run(home)
-    assert {name: delta.version(spark, home, name) for name in versions} == versions
+        _run(home_after_a_night)
+    assert {name: delta.version(spark, home_after_a_night, name) for name in versions} == versions
 
 
-def test_days_without_events_go_through_and_only_make_everything_older(spark: SparkSession, home: Settings) -> None:
-    _run(home)
-    _run(home, Window.day(date(2026, 4, 1)))
-    anna = delta.read(spark, home, RFM.name).filter("user_id = 'anna' AND as_of = '2026-04-02'").first()
+def test_days_without_events_go_through_and_only_make_everything_older(
+    spark: SparkSession, home_after_a_night: Settings
+) -> None:
+    _run(home_after_a_night, Window.day(date(2026, 4, 1)))
+    anna = delta.read(spark, home_after_a_night, RFM.name).filter("user_id = 'anna' AND as_of = '2026-04-02'").first()
     assert (anna.recency, anna.frequency) == (31, 2)
-    engaged = delta.read(spark, home, ENGAGEMENT.name).filter("as_of = '2026-04-02'").collect()
+    engaged = delta.read(spark, home_after_a_night, ENGAGEMENT.name).filter("as_of = '2026-04-02'").collect()
     assert {row.user_id: (row.idle, row.stage) for row in engaged} == {"anna": (31, "at_risk"), "ben": (30, "new")}
 
 

@@ -229,7 +229,7 @@ def test_young_champion_skips_training_without_starting_spark(home: Settings, tr
 
 @pytest.fixture(scope="module")
 def trained_again(home: Settings, published: Report) -> Report:
-    changed = home.model_copy(update={"diversity": 0.8, "parameters": {"ranker.n_estimators": 90}})
+    changed = home.model_copy(update={"diversity": 0.8, "parameters": {"ranker.n_estimators": 90, "label_windows": 1}})
     return train_models.run(_context("train_models", changed, LATER))
 
 
@@ -250,10 +250,10 @@ def test_a_model_knows_by_which_parameters_it_was_made(
     first, second = (tracking.load_ranker(where, tracking.find(where, number)) for number in ("1", "2"))
     boosters = [json.loads(ranker.booster)["learner"]["gradient_booster"] for ranker in (first, second)]
     trees = [len(booster["model"]["trees"]) for booster in boosters]
-    assert (first.given, second.given, trees) == ({}, {"ranker.n_estimators": 90}, [100, 90])
+    assert (first.given, second.given, trees) == ({}, {"ranker.n_estimators": 90, "label_windows": 1}, [100, 90])
     # Other trees order the same candidates; other sources would give others.
     champion = tracking.champion(where)
-    assert train_models._old_ranker(where, champion, {"ranker.max_depth": 3}) == first
+    assert train_models._old_ranker(where, champion, {"ranker.max_depth": 3, "label_windows": 2}) == first
     assert train_models._old_ranker(where, champion, {"als.rank": 8}) is None
     assert "ranks by sources of other parameters: not compared (defaults)" in capsys.readouterr().err
     with pytest.raises(ModelError, match=r"no candidates in common .v1: the defaults; v2: {'als.rank': 8}"):

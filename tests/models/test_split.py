@@ -43,6 +43,11 @@ def test_no_label_window_begins_with_nothing_before_it(spark: SparkSession) -> N
     assert len(split.label_windows) == 2
 
 
+def test_fewer_label_windows_are_the_last_ones(spark: SparkSession) -> None:
+    positives = _positives(spark, list(range(1000)))
+    assert time_split(positives, END, windows=1).label_windows == time_split(positives, END).label_windows[-1:]
+
+
 def test_no_positive_says_there_is_nothing_to_learn_from(spark: SparkSession) -> None:
     with pytest.raises(ModelError, match="nothing to learn from"):
         time_split(_positives(spark, []), END)
