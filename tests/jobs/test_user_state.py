@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -33,13 +35,21 @@ FOURTH = {"event_id": "5", "event_time": at("2026-03-04"), "user_id": "ben", "or
 CONSENT = "user_id string, purpose string, at timestamp, granted boolean, source string"
 
 
-@pytest.fixture
-def home(spark: SparkSession, settings: Settings) -> Settings:
+@pytest.fixture(scope="module")
+def first_night(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home whose state holds FIRST, to be copied."""
+    settings = Settings(home=tmp_path_factory.mktemp("state") / "home", missing_consent="granted", shuffle_partitions=2)
     catalogue = items(spark, {"item_id": "tea", "brand": "Ahn", "price": 1.0}, {"item_id": "pan", "brand": "Bo"})
     delta.append(catalogue, settings, ITEMS, "seed")
     _silver(spark, settings, HISTORY)
     _tiles(settings, FIRST)
     bring_forward(_context(settings, FIRST))
+    return settings.home
+
+
+@pytest.fixture
+def home(first_night: Path, settings: Settings) -> Settings:
+    shutil.copytree(first_night, settings.home)
     return settings
 
 
