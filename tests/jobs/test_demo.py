@@ -35,7 +35,7 @@ def slice_file(online_retail_file: Path, tmp_path_factory: pytest.TempPathFactor
 def done(spark: SparkSession, slice_file: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Settings, Summary]:
     settings = Settings(
         home=tmp_path_factory.mktemp("demo"), missing_consent="granted", shuffle_partitions=2,
-        parameters={"label_windows": 2},
+        parameters={"label_windows": 1},
     )  # fmt: skip
     return settings, run_demo(settings, "online-retail-ii", slice_file, nights=0, days=SLICE)
 
