@@ -84,6 +84,10 @@ class AirflowApi:
         """One run."""
         return self._get(f"dags/{dag_id}/dagRuns/{run_id}")
 
+    def give_up(self, dag_id: str, run_id: str) -> None:
+        """End a run as failed: what of it waits for another attempt is not tried again."""
+        self._call("PATCH", f"dags/{dag_id}/dagRuns/{run_id}", json={"state": "failed"})
+
     def tasks(self, dag_id: str, run_id: str) -> list[TaskState]:
         """The tasks of one run."""
         found = self._get(f"dags/{dag_id}/dagRuns/{run_id}/taskInstances")["task_instances"]
