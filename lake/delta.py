@@ -103,8 +103,12 @@ def read(spark: SparkSession, settings: Settings, name: str, version: int | None
     if version is not None:
         reader = reader.option("versionAsOf", version)
     frame = reader.load(str(table_path(settings, name)))
-    contract = TABLES[name].columns if name in TABLES else ()
-    lacking = {item.name: F.lit(None).cast(item.type) for item in contract if item.name not in frame.columns}
+    return completed(frame, TABLES[name]) if name in TABLES else frame
+
+
+def completed(frame: DataFrame, table: Table) -> DataFrame:
+    """The frame with those columns of the contract that it lacks, null in its rows."""
+    lacking = {item.name: F.lit(None).cast(item.type) for item in table.columns if item.name not in frame.columns}
     return frame.withColumns(lacking) if lacking else frame
 
 

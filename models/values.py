@@ -45,7 +45,7 @@ def with_values(parameters: P, values: Mapping[str, Value]) -> P:
 
 def of_sources(values: Mapping[str, Value]) -> dict[str, Value]:
     """Those that the sources and the features depend on; the others are the ranker's alone."""
-    return {name: value for name, value in values.items() if not name.startswith(("ranker.", "label_windows"))}
+    return {name: value for name, value in values.items() if name != "label_windows" and not name.startswith("ranker.")}
 
 
 def _with(part: Any, path: list[str], value: Value) -> Any:

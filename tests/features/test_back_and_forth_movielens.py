@@ -14,7 +14,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from features.tiles import user_day
-from lake.delta import user_bucket
+from lake.delta import completed, user_bucket
 from lake.tables import EVENTS
 
 
@@ -56,8 +56,7 @@ def test_back_and_forth_is_what_pandas_computes(spark: SparkSession, looks: pd.D
             "session_id": F.to_date("at").cast("string"), "source": F.lit("films"), "is_bot": F.lit(False),
         }
     )  # fmt: skip
-    absent = {item.name: F.lit(None).cast(item.type) for item in EVENTS.columns if item.name not in events.columns}
-    found = user_day(events.withColumns(absent)).select("user_id", "event_date", "back_and_forth").toPandas()
+    found = user_day(completed(events, EVENTS)).select("user_id", "event_date", "back_and_forth").toPandas()
     actual = found.set_index(["user_id", "event_date"])["back_and_forth"].sort_index()
     assert len(actual) > 500 and (actual > 0).mean() > 0.2
     assert list(actual.index) == list(expected.sort_index().index)

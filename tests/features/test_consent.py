@@ -66,8 +66,6 @@ def test_those_to_be_forgotten_are_those_who_do_not_consent_by_all_that_is_known
     events: DataFrame, consents: DataFrame
 ) -> None:
     withdrawn = {"withdrew", "both-at-once", "unclear", "withdrew-later"}
-    assert _users(without_consent(events.select("user_id"), consents, "granted")) == withdrawn
-    assert _users(without_consent(events.select("user_id"), consents, "withdrawn")) == withdrawn | {
-        "about-mail",
-        "silent",
-    }
+    users = events.select("user_id")
+    assert _users(without_consent(users, consents, "granted")) == withdrawn
+    assert _users(without_consent(users, consents, "withdrawn")) == withdrawn | {"about-mail", "silent"}

@@ -28,7 +28,7 @@ from features.rfm_windows import windowed
 from features.state import COLUMNS, changed, from_nothing
 from features.tiles import user_day, user_item_day
 from features.value import observed
-from lake.delta import conform, user_bucket
+from lake.delta import completed, conform, user_bucket
 from lake.tables import CYCLES, EVENTS, ITEMS
 
 AS_OF = date(2011, 9, 1)
@@ -77,8 +77,7 @@ def retail(spark: SparkSession, online_retail_file: Path, tmp_path_factory: pyte
         F.when(F.col("matched"), F.lit("some purchase")).alias("returned_event_id"),
         F.concat("user_id", F.lit(" "), "event_date").alias("session_id"), "device", "country",
     )  # fmt: skip
-    absent = {item.name: F.lit(None).cast(item.type) for item in EVENTS.columns if item.name not in events.columns}
-    events = events.withColumns(absent).persist()
+    events = completed(events, EVENTS).persist()
     items = _catalogue(spark, raw)
     return Retail(raw, user_day(events).persist(), user_item_day(events).persist(), items)
 

@@ -77,7 +77,7 @@ def _forward(
     return untouched.unionByName(rows.select(*COLUMNS))
 
 
-@examples(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck))
+@examples(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
 @given(history=HISTORIES, nights=st.lists(st.integers(0, DAYS + 3), min_size=2, max_size=2, unique=True).map(sorted))
 def test_a_state_kept_up_by_changes_equals_one_from_nothing(
     spark: SparkSession, keys: DataFrame, history: list[Line], nights: list[int]

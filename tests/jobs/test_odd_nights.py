@@ -48,20 +48,18 @@ def test_a_day_that_is_loaded_twice_counts_once(spark: SparkSession, settings: S
 def test_a_clock_that_jumps_back_only_changes_the_order_of_the_lines(
     spark: SparkSession, settings: Settings, tmp_path: Path
 ) -> None:
-    """Features know of events alone, so that the same events give the same features."""
     # At three the clock was set back to two: the second half of the log repeats the hour.
     first = [_line(number, time=f"02:{number:02}:00", user=f"u{number % 2}") for number in range(30, 60, 5)]
     second = [_line(100 + number, time=f"02:{number:02}:30", user=f"u{number % 2}") for number in range(30, 60, 5)]
+    _land(settings, tmp_path, "jump", *first, *second)
+    report = _night(settings, 1)
+    assert (report.rows_read, report.rows_clean) == (12, 12)
     ordered = settings.model_copy(update={"home": tmp_path / "ordered"})
-    for home, lines in (
-        (settings, first + second),
-        (ordered, sorted(first + second, key=lambda line: line.split(",")[4])),
-    ):
-        _land(home, tmp_path, "jump", *lines)
-        execute("ingest_events", Window.day(JUNE), home)
-        report = execute("clean_events", Window.day(JUNE), home)
-        assert (report.rows_read, report.rows_clean) == (12, 12)
+    _land(ordered, tmp_path, "jump", *sorted(first + second, key=lambda line: line.split(",")[4]))
+    _night(ordered, 1)
     assert_same_rows(delta.read(spark, settings, EVENTS.name), delta.read(spark, ordered, EVENTS.name))
+    for frame, other in zip(_features(spark, settings), _features(spark, ordered), strict=True):
+        assert_same_rows(frame, other)
 
 
 def test_a_run_of_an_earlier_day_leaves_the_later_ones_as_they_are(
