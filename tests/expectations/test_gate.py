@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
-from expectations.gate import gate
+from expectations.gate import gate, gates
 from expectations.recommendations import FALLBACKS_SUITE, LIST_RULES, SUITE, with_checks
 from expectations.rules import failed
 from expectations.suites import SUITES
@@ -59,6 +59,22 @@ def test_what_keeps_its_contract_passes_and_the_verdict_is_in_data_docs(
     assert "gold.fallbacks" in index
     assert "run-a" in index
     assert [rule.reason for rule in LIST_RULES][-1] in _text(settings.data_docs)
+
+
+def test_all_that_breaks_is_told_at_once_and_every_verdict_is_in_data_docs(
+    spark: SparkSession, settings: Settings
+) -> None:
+    """Of one table twice, as of two dates, too."""
+    twice = [_entry(1), _entry(2, item_id="item-1")]
+    lists = spark.createDataFrame([("s1", "u1", 1, "Champions", "FR", twice, None)], RECOMMENDATIONS.schema).coalesce(1)
+    sound, broken = _fallbacks(spark, [_entry(1)]), _fallbacks(spark, twice)
+    tables = [(broken, "gold.fallbacks"), (sound, "gold.fallbacks"), (lists, "gold.recommendations")]
+    with pytest.raises(ContractError) as caught:
+        gates(tables, settings, "run")
+    message = str(caught.value)
+    for table in ("gold.fallbacks", "gold.recommendations"):
+        assert message.count(f"{table} breaks its contract: items_distinct_true") == 1
+    assert len(list((settings.data_docs / ".store" / "results").rglob("*.json"))) == 3
 
 
 def test_a_broken_contract_stops_names_table_rules_and_counts_and_leaks_nobody(
