@@ -57,6 +57,9 @@ def spark_conf(settings: Settings) -> dict[str, str]:
         "spark.pyspark.python": sys.executable,
         "spark.executorEnv.OPENBLAS_NUM_THREADS": "1",
         "spark.executorEnv.PYTHONPATH": str(PROJECT),
+        # The line of our code that made a column, for errors of the analysis: it is told to the JVM at each call that
+        # makes one, which slows the making of plans with many columns.
+        "spark.python.sql.dataFrameDebugging.enabled": "false",
         "spark.ui.enabled": ui,
         **(UNSEEN if ui == "false" else {}),
         "spark.ui.showConsoleProgress": "false",

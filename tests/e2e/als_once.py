@@ -22,7 +22,7 @@ from lake.session import session
 from lake.settings import Settings
 from models.als import AlsParameters, fit_als, item_matrix
 
-PARAMETERS = AlsParameters(rank=32, epochs=60, least_users=1, checkpoint_every=5)
+PARAMETERS = AlsParameters(rank=32, epochs=30, least_users=1, checkpoint_every=5)
 
 
 def main(folder: Path, master: str, kill: bool, die: bool, short: bool) -> None:

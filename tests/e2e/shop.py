@@ -19,8 +19,10 @@ from pathlib import Path
 import pyarrow as pa
 from deltalake import DeltaTable
 
+from jobs.job import execute
 from jobs.processes import PROJECT
 from lake.settings import Settings, as_environment
+from lake.settings import load as load_settings
 from lake.sources import load
 from lake.window import Window
 
@@ -28,6 +30,9 @@ PEOPLE, ITEMS, DAYS = 60, 40, 42
 FIRST = date(2024, 3, 1)
 HISTORY = Window(FIRST, FIRST + timedelta(days=DAYS))
 NIGHT = HISTORY.end
+
+# Spark's expressions are evaluated as they are, without code made of them.
+INTERPRETED = "-Dspark.sql.codegen.wholeStage=false -Dspark.sql.codegen.factoryMode=NO_CODEGEN"
 
 MAPPING = """
 name = "corner-shop"
@@ -164,21 +169,26 @@ def open_shop(folder: Path) -> Shop:
     load("files", settings, [write_items(folder / "items.csv")], mapping, kind="items")
     load("files", settings, [write_events(folder / "events.csv", HISTORY)], mapping)
     ingested = folder / "ingested"
-    run_jobs(settings, HISTORY, "ingest_events")
-    shutil.copytree(settings.home, ingested)
-    run_jobs(settings, HISTORY, "clean_events", "build_features")
+    run_jobs(settings, HISTORY, "ingest_events", f"keep {ingested}", "clean_events", "build_features")
     return Shop(settings, ingested, results(settings))
 
 
 def run_jobs(settings: Settings, window: Window, *jobs: str) -> None:
-    """Run jobs one after another in one process of their own, so that a session of the tests stays out of it."""
-    code = (
-        "import sys; from datetime import date; from jobs.job import execute; from lake.settings import load; "
-        "from lake.window import Window; window = Window(*map(date.fromisoformat, sys.argv[1:3])); "
-        "[execute(job, window, load()) for job in sys.argv[3:]]"
-    )
-    command = [sys.executable, "-c", code, window.start.isoformat(), window.end.isoformat(), *jobs]
-    checked(command, environment(settings))
+    """Run jobs one after another in one process of their own, so that a session of the tests stays out of it; "keep
+    FOLDER" is no job, but keeps a copy of the home.
+    """
+    words = ["-m", "tests.e2e.shop", window.start.isoformat(), window.end.isoformat(), *jobs]
+    checked([sys.executable, *words], environment(settings))
+
+
+def _run(window: Window, *jobs: str) -> None:
+    settings = load_settings()
+    for job in jobs:
+        if job.startswith("keep "):
+            # What the session itself needs while it lives is no part of an installation.
+            shutil.copytree(settings.home, job.removeprefix("keep "), ignore=shutil.ignore_patterns("tmp"))
+        else:
+            execute(job, window, settings)
 
 
 def environment(settings: Settings) -> dict[str, str]:
@@ -200,3 +210,7 @@ def results(settings: Settings) -> dict[str, pa.Table]:
         table = DeltaTable(settings.lake / name.replace(".", "/")).to_pyarrow_table()
         found[name] = table.select(columns) if columns else table
     return found
+
+
+if __name__ == "__main__":
+    _run(Window(date.fromisoformat(sys.argv[1]), date.fromisoformat(sys.argv[2])), *sys.argv[3:])

@@ -39,7 +39,8 @@ def on_cluster(shop: Shop, tmp_path_factory: pytest.TempPathFactory) -> dict[str
 def submit(settings: Settings, job: str, window: Window, folder: Path) -> None:
     """spark-submit jobs/submit.py, as Airflow does."""
     conf = spark_defaults.write(settings, folder / "conf")
-    env = environment(settings) | {"SPARK_CONF_DIR": str(conf), "SPARK_LOCAL_IP": "127.0.0.1"}
+    # Compiled, as in production, where local mode interprets.
+    env = environment(settings) | {"SPARK_CONF_DIR": str(conf), "SPARK_LOCAL_IP": "127.0.0.1", "SPARK_SUBMIT_OPTS": ""}
     command = [
         str(Path(sys.executable).parent / "spark-submit"),
         "--master",
