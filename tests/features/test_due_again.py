@@ -60,7 +60,7 @@ def _known(tiles: DataFrame, catalogue: DataFrame, as_of: date = AS_OF) -> DataF
 
 
 def _due(tiles: DataFrame, catalogue: DataFrame) -> dict[Any, dict[str, Any]]:
-    known = _known(tiles, catalogue)
+    known = _known(tiles, catalogue).localCheckpoint()
     rows = conform(due_again(known, conform(cycles(known, AS_OF), CYCLES), AS_OF), DUE_AGAIN)
     return by(rows, "user_id", "dimension", "key")
 
@@ -141,7 +141,7 @@ def test_nights_that_write_whom_they_touched_leave_what_one_from_nothing_has_and
     spark: SparkSession, catalogue: DataFrame, purchases: list[tuple[str, str, int]]
 ) -> None:
     tiles = _tiles(spark, *purchases)
-    usual = conform(cycles(_known(tiles, catalogue, _ago(-6)), AS_OF), CYCLES)
+    usual = conform(cycles(_known(tiles, catalogue, _ago(-6)), AS_OF), CYCLES).localCheckpoint()
     rows = []
     before = _ago(70)
     for night in (_ago(30), _ago(10), AS_OF):
