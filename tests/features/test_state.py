@@ -46,8 +46,8 @@ def keys(catalogue: DataFrame) -> DataFrame:
 
 
 def _stored(frame: DataFrame) -> DataFrame:
-    """The rows without how they came about, as a table holds them."""
-    return frame.sparkSession.createDataFrame(frame.collect(), frame.schema)
+    """The rows without how they came about."""
+    return frame.localCheckpoint()
 
 
 def _tiles(spark: SparkSession, history: list[Line], night: int) -> tuple[DataFrame, DataFrame]:
