@@ -11,6 +11,10 @@ from pyspark.sql import SparkSession
 from lake.session import session
 from lake.settings import Settings
 
+RELUCTANT_C2 = (
+    "-XX:Tier4InvocationThreshold=20000 -XX:Tier4MinInvocationThreshold=5000 -XX:Tier4CompileThreshold=40000 "
+    "-XX:Tier4BackEdgeThreshold=150000"
+)
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
@@ -19,8 +23,8 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     """The session of the unit suite: local, two cores, few partitions."""
     home = tmp_path_factory.mktemp("spark")
     with pytest.MonkeyPatch.context() as patch:
-        # What the e2e tests say of processes that live for a minute is not for one that lives for the whole suite.
-        patch.delenv("JDK_JAVA_OPTIONS", raising=False)
+        # Thousands of plans run through the same code a few times each: only what is hottest is worth C2's time.
+        patch.setenv("JDK_JAVA_OPTIONS", RELUCTANT_C2)
         running = session(Settings(home=home, spark_memory="2g", shuffle_partitions=2), "attune tests")
     # Each query runs once or twice on a few rows: compiling them would be a quarter of the time. The e2e tests, whose
     # jobs run in processes of their own, compile as production does.
