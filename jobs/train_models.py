@@ -161,7 +161,8 @@ def _old_ranker(where: Registry, champion: Version | None, given: Mapping[str, V
         return None
     old = tracking.load_ranker(where, champion)
     if of_sources(old.given) != of_sources(given):
-        say(f"champion {champion} ranks by sources of other parameters: not compared ({dict(old.given) or 'defaults'})")
+        theirs = dict(of_sources(old.given)) or "defaults"
+        say(f"champion {champion} ranks by sources of other parameters: not compared ({theirs})")
         return None
     unknown = sorted(set(old.features) - set(hybrid.FEATURES))
     if unknown:

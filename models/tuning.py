@@ -189,7 +189,8 @@ def rankers_class(log: Log, split: Split, folder: str, parameters: Parameters, s
         hybrid.release(early)
     if not windows:
         raise ModelError(
-            "the history is too short to tune the ranker: no label window ends before the validation window"
+            f"the ranker cannot be tuned: got label_windows = {parameters.label_windows}, none of which ends before "
+            "the validation window; allowed for a search: 3 or more"
         )
     say(f"sources and features as of {split.validation:%Y-%m-%d %H:%M}")
     late = fit_before(log, split.validation, parameters, f"{folder}/validation", say)

@@ -31,7 +31,7 @@ from models.tracking import Registry
 from models.trials import trials
 from models.values import value_names
 from serving.reader import SnapshotReader
-from tests.models.data import AS_OF, purchases, shop, shop_items, table_frame
+from tests.models.data import AS_OF, shop, shop_items, table_frame
 
 # Eight users without history, who want the newest item or the sensitive one within the window that is judged; eight who
 # had wanted one thing long before; and that newest item, first wanted a week before the window by eight of the shop's.
@@ -49,7 +49,10 @@ def _context(job: str, settings: Settings, window: Window = HISTORY, **options: 
 @pytest.fixture(scope="module")
 def home(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """A home with the shop's silver tables and features; u10 has withdrawn, u11 wants no personal list."""
-    settings = Settings(home=tmp_path_factory.mktemp("shop"), missing_consent="granted", shuffle_partitions=2)
+    settings = Settings(
+        home=tmp_path_factory.mktemp("shop"), missing_consent="granted", shuffle_partitions=2,
+        parameters={"label_windows": 3},
+    )  # fmt: skip
     delta.append(shop(spark, others=COLD), settings, EVENTS, "test")
     delta.append(shop_items(spark), settings, ITEMS, "test")
     withdrawn = {"user_id": "u10", "purpose": "personalisation", "at": AS_OF - timedelta(days=1), "granted": False}
@@ -250,7 +253,8 @@ def test_a_model_knows_by_which_parameters_it_was_made(
     first, second = (tracking.load_ranker(where, tracking.find(where, number)) for number in ("1", "2"))
     boosters = [json.loads(ranker.booster)["learner"]["gradient_booster"] for ranker in (first, second)]
     trees = [len(booster["model"]["trees"]) for booster in boosters]
-    assert (first.given, second.given, trees) == ({}, {"ranker.n_estimators": 90, "label_windows": 1}, [100, 90])
+    assert first.given == {"label_windows": 3} and trees == [100, 90]
+    assert second.given == {"ranker.n_estimators": 90, "label_windows": 1}
     # Other trees order the same candidates; other sources would give others.
     champion = tracking.champion(where)
     assert train_models._old_ranker(where, champion, {"ranker.max_depth": 3, "label_windows": 2}) == first
@@ -268,7 +272,7 @@ def test_a_wrong_parameter_is_told_before_anything_is_fitted(home: Settings) -> 
 
 
 @pytest.mark.parametrize(
-    ("model", "counts"), [("als", (1, 3)), ("next", (2,)), ("alike", (1,)), ("together", (1,)), (HYBRID, (2,))]
+    ("model", "counts"), [("als", (1, 2)), ("next", (2,)), ("alike", (1,)), ("together", (1,)), (HYBRID, (2,))]
 )
 def test_a_search_judges_settings_on_the_validation_window_and_goes_on(
     home: Settings, trained: Report, capsys: pytest.CaptureFixture[str], model: str, counts: tuple[int, ...]
@@ -293,6 +297,12 @@ def test_a_search_judges_settings_on_the_validation_window_and_goes_on(
     assert ("going on after the 1 trials" in captured.err) == (len(counts) > 1)
     name, value = next(iter(found.trials[found.best]["values"].items()))
     assert found.lines[:2] == ["[parameters]", f"{name} = {json.dumps(value)}"]
+
+
+def test_a_search_of_the_ranker_needs_a_label_window_before_the_one_that_judges(home: Settings) -> None:
+    short = home.model_copy(update={"parameters": {"label_windows": 2}})
+    with pytest.raises(ModelError, match=r"got label_windows = 2.*allowed for a search: 3 or more"):
+        tune.tune(short, HYBRID, 1, HISTORY.end, scope="new")
 
 
 def test_equal_challenger_leaves_the_champion_and_the_next_night_does_not_train_again(
@@ -428,11 +438,11 @@ def test_training_without_events_says_to_clean_them(settings: Settings) -> None:
         train_models.run(_context("train_models", settings))
 
 
-def test_training_on_too_little_says_how_much_is_needed(spark: SparkSession, settings: Settings) -> None:
-    delta.append(purchases(spark, [(f"u{n}", "a", n + 1) for n in range(8)]), settings, EVENTS, "test")
-    build_features.run(_context("build_features", settings))
+def test_training_on_too_little_says_how_much_is_needed(home: Settings) -> None:
+    # Five days of purchases, one of each user.
+    early = Window.day((AS_OF - timedelta(days=136)).date())
     with pytest.raises(ModelError, match="at least 5 are needed"):
-        train_models.run(_context("train_models", settings))
+        train_models.run(_context("train_models", home, early, force="true"))
 
 
 def test_source_names_that_a_registry_refuses_are_replaced(tmp_path: Path) -> None:
