@@ -187,7 +187,7 @@ def test_rows_of_nights_are_those_of_their_days_alone_and_no_later_day_changes_t
         own = (part.filter(when < F.lit(night)).join(touched, "user_id", "left_semi") for part in (tiles, days))
         rows.append(_told(*own, catalogue, night))
         before = night
-    nights = standing(rows[0].unionByName(rows[1]).unionByName(rows[2]), AS_OF)
+    nights = standing(rows[0].unionByName(rows[1]).unionByName(rows[2]), AS_OF).localCheckpoint()
     assert nights.filter(F.col("as_of") <= F.date_sub(F.lit(AS_OF), CONTEXT_DAYS)).isEmpty()
     latest = {row.user_id: row.as_of for row in nights.collect()}
     for user, night in latest.items():

@@ -108,7 +108,7 @@ def test_a_label_has_the_numbers_that_the_night_before_it_would_have_written(
 
     active = nights(lambda as_of: engagement(known(as_of), as_of)).drop("user_bucket")
     bought = nights(lambda as_of: unscored(known(as_of), as_of)).drop("user_bucket")
-    numbers = found.labels.where("age IS NOT NULL")
+    numbers = found.labels.where("age IS NOT NULL").localCheckpoint()
     assert_same_rows(numbers.select(*active.columns), active)
     assert_same_rows(numbers.where("recency IS NOT NULL").select(*bought.columns), bought)
     leanings = nights(lambda as_of: affinity(tiles, days, catalogue, as_of, 10.0)).drop("user_bucket", "lift")
