@@ -26,8 +26,8 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
         # Thousands of plans run through the same code a few times each: only what is hottest is worth C2's time.
         patch.setenv("JDK_JAVA_OPTIONS", RELUCTANT_C2)
         running = session(Settings(home=home, spark_memory="2g", shuffle_partitions=2), "attune tests")
-    # Each query runs once or twice on a few rows: compiling them would be a quarter of the time. The e2e tests, whose
-    # jobs run in processes of their own, compile as production does.
+    # Each query runs once or twice on a few rows: compiling them would be a quarter of the time. Of the e2e tests
+    # those on a cluster compile as production does.
     running.conf.set("spark.sql.codegen.wholeStage", "false")
     running.conf.set("spark.sql.codegen.factoryMode", "NO_CODEGEN")
     yield running

@@ -503,5 +503,5 @@ def test_a_month_of_nights_equals_the_state_made_from_nothing_as_of_each(retail:
         held, expected = (frame.withColumn("side", F.lit(side)) for frame, side in sides)
         odd = held.unionByName(expected).groupBy(*COLUMNS).agg(F.sum("side").alias("odd")).filter("odd <> 0")
         assert odd.isEmpty(), end
-    assert state.count() > 800
+        assert state.count() > 800
     assert again > 0, "nobody's past was taken back: the test says less than it should"

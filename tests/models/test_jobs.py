@@ -272,7 +272,7 @@ def test_a_wrong_parameter_is_told_before_anything_is_fitted(home: Settings) -> 
 
 
 @pytest.mark.parametrize(
-    ("model", "counts"), [("als", (1, 2)), ("next", (2,)), ("alike", (1,)), ("together", (1,)), (HYBRID, (2,))]
+    ("model", "counts"), [("als", (1, 3)), ("next", (2,)), ("alike", (1,)), ("together", (1,)), (HYBRID, (2,))]
 )
 def test_a_search_judges_settings_on_the_validation_window_and_goes_on(
     home: Settings, trained: Report, capsys: pytest.CaptureFixture[str], model: str, counts: tuple[int, ...]
