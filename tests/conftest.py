@@ -11,6 +11,9 @@ from pyspark.sql import SparkSession
 from lake.session import session
 from lake.settings import Settings
 
+# Spark's expressions are evaluated as they are. Each query runs once or twice on a few rows: compiling them would be a
+# quarter of the time. tests/e2e/test_cluster.py compiles as production does.
+INTERPRETED = "-Dspark.sql.codegen.wholeStage=false -Dspark.sql.codegen.factoryMode=NO_CODEGEN"
 RELUCTANT_C2 = (
     "-XX:Tier4InvocationThreshold=20000 -XX:Tier4MinInvocationThreshold=5000 -XX:Tier4CompileThreshold=40000 "
     "-XX:Tier4BackEdgeThreshold=150000"
@@ -25,11 +28,8 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     with pytest.MonkeyPatch.context() as patch:
         # Thousands of plans run through the same code a few times each: only what is hottest is worth C2's time.
         patch.setenv("JDK_JAVA_OPTIONS", RELUCTANT_C2)
+        patch.setenv("SPARK_SUBMIT_OPTS", INTERPRETED)
         running = session(Settings(home=home, spark_memory="2g", shuffle_partitions=2), "attune tests")
-    # Each query runs once or twice on a few rows: compiling them would be a quarter of the time. Of the e2e tests
-    # those on a cluster compile as production does.
-    running.conf.set("spark.sql.codegen.wholeStage", "false")
-    running.conf.set("spark.sql.codegen.factoryMode", "NO_CODEGEN")
     yield running
     running.stop()
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.shop import INTERPRETED, Shop, open_shop
+from tests.conftest import INTERPRETED
+from tests.e2e.shop import Shop, open_shop
 
 
 @pytest.fixture(scope="session")

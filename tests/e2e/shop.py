@@ -31,9 +31,6 @@ FIRST = date(2024, 3, 1)
 HISTORY = Window(FIRST, FIRST + timedelta(days=DAYS))
 NIGHT = HISTORY.end
 
-# Spark's expressions are evaluated as they are, without code made of them.
-INTERPRETED = "-Dspark.sql.codegen.wholeStage=false -Dspark.sql.codegen.factoryMode=NO_CODEGEN"
-
 MAPPING = """
 name = "corner-shop"
 
