@@ -42,10 +42,10 @@ bench-clean: setup ## cleaning beside merely reading the same JSON lines
 bench-growth: setup ## cleaning and features of a log and of one of ten times its events
 	@$(BIN)/python -m benchmarks.growth $(if $(EVENTS),--events $(EVENTS))
 
-bench-families: setup ## what each family of the ranker's features adds to nDCG, on the validation window; half an hour
-	@$(BIN)/python -m benchmarks.families $(if $(DATA),--data $(DATA))
+bench-families: setup ## what each family of features adds to the ranker's nDCG, on the validation window; half an hour
+	@$(BIN)/python -m benchmarks.families $(if $(DATA),--data $(DATA)) $(patsubst %,--family %,$(FAMILY))
 
-bench-peers: $(PEERS)/.setup ## the project's nDCG beside implicit, MLlib, RecTools, RePlay and recommenders' SAR; half an hour
+bench-peers: $(PEERS)/.setup ## the project's nDCG beside implicit, MLlib, RecTools, RePlay and recommenders' SAR; over an hour
 	@$(BIN)/python -m benchmarks.peers_quality $(if $(DATA),--data $(DATA))
 
 $(PEERS)/.setup: benchmarks/peers_environment/requirements.lock | setup

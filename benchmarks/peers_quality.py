@@ -25,7 +25,8 @@ from pyspark.sql import functions as F
 
 from benchmarks.als_quality import SHARED
 from benchmarks.console import Figures, timed
-from benchmarks.quality import METRIC, RETAIL, loaded
+from benchmarks.peers_films import of_peers
+from benchmarks.quality import FILMS, METRIC, RETAIL, films, interval, loaded
 from jobs.factors import scratch
 from jobs.job import Context, execute
 from jobs.train_models import inputs
@@ -140,16 +141,20 @@ def rows_of(ours: list[dict[str, Any]], found: Replicates, seconds: dict[str, fl
 def main() -> int:
     """Print the tables and the BENCH lines; 1 when a peer is better than the hybrid, 2 without data or environment."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", choices=RETAIL, action="append", help="may be given again; default: both")
+    parser.add_argument("--data", choices=[*RETAIL, *FILMS], action="append", help="may be given again; default: all")
+    parser.add_argument("--trials", type=int, default=60, help="of each model of the project's on MovieLens")
     given = parser.parse_args()
     if not PYTHON.exists():
         say(f"there is no {PYTHON}; make bench-peers makes it")
         return 2
     figures = Figures()
-    for name in given.data or RETAIL:
-        if RETAIL[name][0] is not None and not SHARED.exists():
+    for name in given.data or [*FILMS, *RETAIL]:
+        if name != "complete-journey" and not SHARED.exists():
             say(f"the data is not at {SHARED}; see docs/performance.md")
             return 2
+        if name in FILMS:
+            _films(name, given.trials, figures)
+            continue
         with tempfile.TemporaryDirectory(prefix="attune-peers-") as home:
             settings = Settings(home=Path(home), missing_consent="granted")
             days = loaded(name, RETAIL[name][0], settings)
@@ -165,6 +170,20 @@ def main() -> int:
             best = max(theirs, key=theirs.__getitem__)
             figures.add(f"peers_{short}_{scope}_hybrid_over_{best}", mine[HYBRID, scope] / theirs[best], ">=1")
     return figures.end()
+
+
+def _films(name: str, trials: int, figures: Figures) -> None:
+    ours, _ = films(name, trials)
+    with tempfile.TemporaryDirectory(prefix="attune-peers-") as work:
+        found, seconds = of_peers(name, PYTHON, HERE / "models.py", Path(work))
+    rows: list[list[Any]] = [[f"attune {model}", value, "", None] for model, value in ours.items()]
+    for model, values in found.items():
+        rows.append([model, *_cells(float(values.mean()), *interval(values)), seconds[model]])
+        figures.add(f"peers_{name.replace('-', '')}_{model}_ndcg10", float(values.mean()), "-")
+    emit_table(f"{name}: the project's models and its peers", ["model", "nDCG@10", "95 %", "seconds"], rows)
+    best = max(found, key=lambda model: float(found[model].mean()))
+    reached = max(ours.values()) / float(found[best].mean())
+    figures.add(f"peers_{name.replace('-', '')}_best_over_{best}", reached, ">=1")
 
 
 def _cells(value: float, low: float, high: float) -> tuple[float, str]:

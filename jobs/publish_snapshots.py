@@ -14,8 +14,9 @@ from features.consent import without_consent
 from features.engagement import engagement
 from features.lift import of_users
 from jobs import value
-from jobs.factors import keep_factors, last_factors, scratch
+from jobs.factors import last_factors, scratch
 from jobs.job import Context, Report
+from jobs.kept_sources import keep, last_kept
 from jobs.parameters import parameters_of
 from jobs.train_models import registry
 from jobs.user_state import state_at
@@ -76,14 +77,16 @@ def run(context: Context) -> Report:
     past = before(_table(context, EVENTS.name), context.window.as_of)
     events = past.where("NOT coalesce(is_bot, false)").join(refusing, "user_id", "left_anti")
     with step(f"fitting sources before {end}"):
+        kept = last_kept(context, parameters)
         sources = hybrid.fit_sources(
             events, consented, rfm.join(refusing, "user_id", "left_anti"), affinity, items, context.window.as_of,
             parameters, scratch(context, "publish_snapshots", "all"),
             engaged=engaged.join(refusing, "user_id", "left_anti"),
             worth=None if worth is None else worth.join(refusing, "user_id", "left_anti"),
-            start=last_factors(context, parameters.als.rank), progress=say,
+            start=None if kept else last_factors(context, parameters.als.rank), kept=kept, progress=say,
         )  # fmt: skip
-        keep_factors(context, sources.factors)
+        if kept is None:
+            keep(context, sources, parameters)
     length = settings.list_length
     lists = personal_lists(sources, ranker, consented, profiles, refusing, length, parameters)
     cohorts = fallback_lists(sources.facts, length)

@@ -6,6 +6,7 @@ layer reads by these functions: they need deltalake and pyarrow, and no settings
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 ARROW = {
     "string": pa.string(), "long": pa.int64(), "double": pa.float64(), "date": pa.date32(),
     "timestamp": pa.timestamp("us", "UTC"), "map<string,string>": pa.map_(pa.string(), pa.string()),
+    "binary": pa.binary(),
 }  # fmt: skip
 
 
@@ -144,13 +146,18 @@ def append(settings: Settings, table: Table, rows: list[dict[str, Any]], run_id:
     )  # fmt: skip
 
 
-def rows(settings: Settings, table: Table, window: Window) -> list[dict[str, Any]]:
-    """The rows of a table of few rows whose window date is in the window; none when it was never written."""
+def rows(
+    settings: Settings, table: Table, window: Window, columns: Sequence[str] | None = None
+) -> list[dict[str, Any]]:
+    """The rows of a table of few rows whose window date is in the window; none when it was never written. columns: of
+    them; None: all.
+    """
     if not exists(settings, table.name):
         return []
     day = ds.field(str(table.window))
     found = dataset_of(DeltaTable(address(settings, table.name)))
-    taken: list[dict[str, Any]] = found.to_table(filter=(day >= window.start) & (day < window.end)).to_pylist()
+    within = (day >= window.start) & (day < window.end)
+    taken: list[dict[str, Any]] = found.to_table(list(columns) if columns else None, filter=within).to_pylist()
     return taken
 
 

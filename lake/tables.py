@@ -603,6 +603,30 @@ ITEM_FACTORS = Table(
     erasure="none: holds no person",
 )
 
+SOURCES = Table(
+    name="gold.sources",
+    grain="piece of an array of a source of candidates as of a date: what was fitted for the night's lists",
+    owner="publish_snapshots",
+    written="replace_window",
+    window="as_of",
+    keys=("as_of", "source", "part", "chunk"),
+    columns=(
+        column("as_of", "date", "fitted on events strictly before it", stats=True),
+        column("source", "string", "name of the source"),
+        column("place", "long", "of the source among them"),
+        column("part", "string", "name of the array, or plain: what it is of"),
+        column("chunk", "long", "number of the piece, from 0"),
+        column("about", "string", "JSON: type and shape of the array; of plain, the class and what is no array"),
+        column("data", "binary", "bytes of the piece, little-endian; null of plain"),
+        column("version", "string", "JSON: versions of tables, parameters and code it was made of"),
+        column("run_id", "string", "the run"),
+    ),
+    person=False,
+    keep_days=2,
+    retention="two days",
+    erasure="by age: holds no id; the pool of the source alike holds habits of people without saying whose",
+)
+
 RECOMMENDATIONS = Table(
     name="gold.recommendations",
     grain="snapshot x user, sorted by user_bucket",
@@ -742,6 +766,6 @@ TABLES: dict[str, Table] = {
     for table in (
         EVENTS, REJECTED, ITEMS, USERS, CONSENTS, USER_ITEM_DAY, USER_DAY, ITEM_KEYS, USER_STATE, RFM, RFM_WINDOWS,
         ENGAGEMENT, INTENT, AFFINITY, CONTEXT, DUE_AGAIN, CYCLES, VALUE, VALUE_FITS, USER_FACTORS, ITEM_FACTORS,
-        RECOMMENDATIONS, FALLBACKS, SNAPSHOTS, RUNS, DRIFT, FILES,
+        SOURCES, RECOMMENDATIONS, FALLBACKS, SNAPSHOTS, RUNS, DRIFT, FILES,
     )
 }  # fmt: skip

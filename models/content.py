@@ -1,6 +1,7 @@
 """Content: items as weighted tokens of their title, category and brand.
 
-Weights are inverse document frequencies (Spärck Jones 1972); vectors have length one.
+Weights are inverse document frequencies (Spärck Jones 1972), ln(items / items with the token), by scikit-learn; vectors
+have length one.
 """
 
 from __future__ import annotations
@@ -21,31 +22,37 @@ MOST_SHARE = 0.1
 
 
 def content(items: DataFrame, catalogue: Catalogue) -> sp.csr_matrix:
-    """csr of shape (items, tokens), float32; rows of items without a word are empty.
+    """csr of shape (items, tokens), float32; rows of items without a token are empty.
 
     items: item_id, title, category (path), brand. Words have three letters or more, in any script; category
     levels and brands count as one token each, apart from words.
     """
+    # Seconds to import, and Spark's workers, which read this module for its names, need none of it.
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
     words = F.regexp_extract_all(F.upper(F.coalesce("title", F.lit(""))), F.lit(r"(\p{L}{3,})"))
     levels = F.transform(F.coalesce("category", F.array().cast("array<string>")), lambda x: F.concat(F.lit("c:"), x))
     brand = F.array_compact(F.array(F.concat(F.lit("b:"), F.col("brand"))))
-    tokens = (
-        items.join(catalogue.frame, "item_id")
-        .select("item", F.explode(F.array_distinct(F.array_compact(F.concat(words, levels, brand)))).alias("token"))
-        .toArrow()
+    tokens = F.array_compact(F.concat(words, levels, brand)).alias("tokens")
+    found = items.join(catalogue.frame, "item_id").select("item", tokens).toArrow()
+    said: list[list[str]] = [[] for _ in catalogue.ids]
+    for place, texts in zip(found["item"].to_pylist(), found["tokens"].to_pylist(), strict=True):
+        said[place] = texts
+    most = int(max(MOST_SHARE * len(said), LEAST_ITEMS))
+    vectoriser = TfidfVectorizer(
+        analyzer=_as_they_are, binary=True, min_df=LEAST_ITEMS, max_df=most, smooth_idf=False, dtype=np.float32
     )
-    shape_rows = len(catalogue.ids)
-    if not tokens.num_rows:
-        return sp.csr_matrix((shape_rows, 1), dtype=np.float32)
-    names, column = np.unique(np.asarray(tokens["token"].to_pylist()), return_inverse=True)
-    row = tokens["item"].to_numpy()
-    counts = np.bincount(column, minlength=len(names))
-    telling = (counts >= LEAST_ITEMS) & (counts <= np.maximum(MOST_SHARE * shape_rows, LEAST_ITEMS))
-    weight = np.where(telling, np.log(shape_rows / np.maximum(counts, 1)), 0.0)
-    kept = weight[column] > 0
-    matrix = sp.csr_matrix((weight[column][kept], (row[kept], column[kept])), shape=(shape_rows, len(names)))
-    lengths = np.sqrt(np.asarray(matrix.multiply(matrix).sum(axis=1)).ravel())
-    return (sp.diags(1 / np.maximum(lengths, 1e-9)) @ matrix).tocsr().astype(np.float32)
+    try:
+        vectoriser.fit(said)
+    except ValueError:  # so it says that no token is left
+        return sp.csr_matrix((len(said), 1), dtype=np.float32)
+    # It adds 1, lest a token of every item weigh nothing; here that is left out, and rare ones say the more.
+    vectoriser.idf_ = vectoriser.idf_ - 1
+    return vectoriser.transform(said).tocsr()
+
+
+def _as_they_are(tokens: list[str]) -> list[str]:
+    return tokens
 
 
 def categories(items: DataFrame, catalogue: Catalogue) -> sp.csr_matrix:

@@ -100,21 +100,43 @@ class Sources:
     held: tuple[DataFrame, ...] = ()
 
 
+@dataclass(frozen=True)
+class Kept:
+    """Of sources that were fitted before: those of SCORERS, and the vectors of ALS."""
+
+    scorers: list[Scorer]
+    factors: Factors
+
+
 def fit_sources(
     events: DataFrame, tiles: DataFrame, rfm: DataFrame, affinity: DataFrame, items: DataFrame, as_of: datetime,
     parameters: Parameters, folder: str, *, engaged: DataFrame | None = None,
-    worth: DataFrame | None = None, start: Factors | None = None,
+    worth: DataFrame | None = None, start: Factors | None = None, kept: Kept | None = None,
     progress: Callable[[str], None] = lambda message: None,
 ) -> Sources:  # fmt: skip
     """Fit all sources on events and their user-item-day tiles before as_of. events: silver.events of people. rfm,
     affinity, engaged, worth (as of Facts): as of as_of. items: silver.items.
 
-    folder, start, progress: see fit_als; from a start, fewer epochs do. Frames are persisted and the folder is used
-    until release(). Raises ModelError when the tiles hold no positive.
+    folder, start, progress: see fit_als; from a start, fewer epochs do. kept: what the same gave before, which is then
+    not fitted again. Frames are persisted and the folder is used until release(). Raises ModelError when the tiles hold
+    no positive.
     """
     history = pairs(tiles, as_of).persist()
     popular = popularity(history).persist()
     numbered = catalogue(popular)
+    found = kept or _fitted(
+        events, tiles, history, popular, numbered, rfm, items, as_of, parameters, folder, start, progress
+    )
+    held, day = (history, popular, found.factors.users), feature_date(as_of)
+    facts = Facts(history, rfm, affinity, items, as_of, open_items(tiles, day), engaged, season(tiles, day), worth)
+    return Sources(facts, numbered, found.scorers, found.factors, popular, folder, held)
+
+
+def _fitted(
+    events: DataFrame, tiles: DataFrame, history: DataFrame, popular: DataFrame, numbered: Catalogue, rfm: DataFrame,
+    items: DataFrame, as_of: datetime, parameters: Parameters, folder: str, start: Factors | None,
+    progress: Callable[[str], None],
+) -> Kept:  # fmt: skip
     said = confidences(tiles, as_of, parameters.confidence).join(numbered.frame, "item_id", "left_semi")
     als = parameters.als if start is None else replace(parameters.als, epochs=min(WARM_EPOCHS, parameters.als.epochs))
     factors = fit_als(said, als, folder, start=start, progress=progress)
@@ -133,10 +155,7 @@ def fit_sources(
         fit_trending(history, cohorts, numbered, few),
         PopularityScorer("arrivals", few, counts_of(arrivals(history), numbered.ids)),
     ]
-    held = (history, popular, factors.users)
-    day = feature_date(as_of)
-    facts = Facts(history, rfm, affinity, items, as_of, open_items(tiles, day), engaged, season(tiles, day), worth)
-    return Sources(facts, numbered, scorers, factors, popular, folder, held)
+    return Kept(scorers, factors)
 
 
 def linear_scorers(weights: ItemWeights, parameters: Parameters) -> list[LinearScorer]:

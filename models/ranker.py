@@ -129,6 +129,13 @@ def _thinned(pairs: DataFrame, wanted: DataFrame, window: int, kept: int) -> Dat
     return labelled.withColumn("label", F.coalesce("label", F.lit(0.0))).where((F.col("label") > 0) | thinned)
 
 
+def afforded(parameters: RankerParameters, queries: int) -> RankerParameters:
+    """The parameters for so many queries: with few of them no leaf would ever hold the weight that many afford, and
+    every score would be the same.
+    """
+    return replace(parameters, min_child_weight=min(parameters.min_child_weight, queries / QUERIES_A_UNIT_OF_WEIGHT))
+
+
 def fit_ranker(rows: DataFrame, features: tuple[str, ...], parameters: RankerParameters, workers: int) -> Ranker:
     """Fit on the rows of training_rows that teach. workers: Spark tasks that train together; each needs a free core.
 
@@ -143,8 +150,6 @@ def fit_ranker(rows: DataFrame, features: tuple[str, ...], parameters: RankerPar
             "the ranker has nothing to learn from: no user went on to buy, like or rate well one of their candidates; "
             "at least a few users must be active both before and after the training cut"
         )
-    # With few queries no leaf would ever hold the weight that many afford, and every score would be the same.
-    least = min(parameters.min_child_weight, queries / QUERIES_A_UNIT_OF_WEIGHT)
     # A worker without rows would fail; few rows need no second one.
     workers = workers if queries >= QUERIES_A_WORKER * workers else 1
     # A fixed order within fixed partitions, so that the same rows give the same trees. XGBoost sorts by query
@@ -161,7 +166,7 @@ def fit_ranker(rows: DataFrame, features: tuple[str, ...], parameters: RankerPar
         num_workers=workers,
         tree_method="hist",
         verbosity=0,
-        **asdict(replace(parameters, min_child_weight=least)),
+        **asdict(afforded(parameters, queries)),
     )
     try:
         booster = ranker.fit(filled).get_booster()

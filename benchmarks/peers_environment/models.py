@@ -1,11 +1,11 @@
 """The peers themselves, for an environment of their own: `make bench-peers` runs this file, nothing imports it.
 
-    python models.py FOLDER
+    python models.py FOLDER [SCOPE ...]
 
-Reads from the folder <part>.parquet (user_id, item_id, days, age: days before the part's instant) and
-<part>_users.parquet (user_id, relevant, relevant_new) of the parts `early`, whose users tune, and `train`, whose users
-are asked in the end. Writes lists.parquet: user_id, model, scope, items (best first), and seconds.json: of each model's
-last fit and lists.
+SCOPE: all or new, as both without. Reads from the folder <part>.parquet (user_id, item_id, days, age: days before the
+part's instant) and <part>_users.parquet (user_id, relevant, relevant_new) of the parts `early`, whose users tune, and
+`train`, whose users are asked in the end. Writes lists.parquet: user_id, model, scope, items (best first), and
+seconds.json: of each model's last fit and lists.
 
 Each peer is tuned on the early part for all items and for new ones apart, by its own grid, and fitted on the whole
 training part with either setting. RecTools' two-stage model is taken as it comes.
@@ -207,6 +207,7 @@ PEERS: dict[str, tuple[Callable[[pd.DataFrame, dict[str, Any]], Lists], list[dic
     "replay_knn": (replay_knn, [{"num_neighbours": 20, "weighting": kind} for kind in ("tf_idf", "bm25")]),
     "replay_als": (replay_als, [{"rank": rank} for rank in (32, 64, 128)]),
 }
+TIMED = ("rectools_two_stage",)
 SCOPES = {"all": "relevant", "new": "relevant_new"}
 
 
@@ -220,17 +221,20 @@ def ndcg(found: pd.DataFrame, asked: pd.DataFrame, column: str) -> float:
     return float((gain / ideal).mean())
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, scopes: list[str]) -> None:
     parts = {name: pd.read_parquet(folder / f"{name}.parquet") for name in ("early", "train")}
     users = {name: pd.read_parquet(folder / f"{name}_users.parquet") for name in parts}
     asked = {name: frame["user_id"].tolist() for name, frame in users.items()}
     written, seconds = [], {}
     for name, (fit, grid) in PEERS.items():
-        best = dict.fromkeys(SCOPES, (-1.0, grid[0]))
+        if name in TIMED and not parts["train"]["age"].any():
+            sys.stderr.write(f"{name}: left out, as it splits by time and this data has none\n")
+            continue
+        best = dict.fromkeys(scopes, (-1.0, grid[0]))
         for setting in grid if len(grid) > 1 else ():
             lists = fit(parts["early"], setting)
-            for scope, column in SCOPES.items():
-                value = ndcg(lists(asked["early"], scope == "new"), users["early"], column)
+            for scope in scopes:
+                value = ndcg(lists(asked["early"], scope == "new"), users["early"], SCOPES[scope])
                 best[scope] = max(best[scope], (value, setting), key=lambda pair: pair[0])
         for scope, (value, setting) in best.items():
             started = time.monotonic()
@@ -245,4 +249,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), sys.argv[2:] or list(SCOPES))

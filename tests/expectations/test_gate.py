@@ -235,7 +235,16 @@ def test_possible_features_pass_and_each_impossible_one_is_named_by_its_rule(
 
 def test_every_table_of_features_has_a_gate() -> None:
     """Day tiles, and what the state and the models keep for themselves, are made again from what passed."""
-    kept = {"user_item_day", "user_day", "item_keys", "user_state", "value_fits", "user_factors", "item_factors"}
+    kept = {
+        "user_item_day",
+        "user_day",
+        "item_keys",
+        "user_state",
+        "value_fits",
+        "user_factors",
+        "item_factors",
+        "sources",
+    }
     gold = {table.name for table in TABLES.values() if table.name.startswith("gold.")} - {"gold.snapshots"}
     assert gold - {f"gold.{name}" for name in kept} == {name for name in SUITES if name.startswith("gold.")}
 

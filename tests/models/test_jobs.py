@@ -15,6 +15,8 @@ from pyspark.sql import SparkSession
 
 from jobs import build_features, compare, publish_snapshots, train_models, tune
 from jobs.job import Context, Report
+from jobs.kept_sources import last_kept
+from jobs.parameters import parameters_of
 from lake import delta
 from lake.errors import AttuneError, ContractError, ModelError
 from lake.settings import Settings
@@ -410,9 +412,20 @@ def test_the_ladder_that_is_judged_is_the_one_that_readers_go_down(
     assert len({tuple(row.ladder_items) for row in found}) > 1
 
 
-def test_publishing_again_gives_the_same_snapshot(home: Settings, published: Report) -> None:
+def test_publishing_again_gives_the_same_snapshot_of_the_sources_that_were_kept(
+    home: Settings, published: Report, capsys: pytest.CaptureFixture[str]
+) -> None:
     again = publish_snapshots.run(_context("publish_snapshots", home))
     assert again.details["snapshot"] == published.details["snapshot"]
+    assert "nothing they are made of has changed" in capsys.readouterr().err
+
+
+def test_sources_made_of_anything_else_are_fitted_anew(home: Settings, published: Report) -> None:
+    context, given = _context("publish_snapshots", home), parameters_of(home)
+    assert last_kept(context, given) is not None
+    assert last_kept(context, replace(given, few=given.few + 1)) is None
+    assert last_kept(_context("publish_snapshots", replace(home, missing_consent="withdrawn")), given) is None
+    assert last_kept(_context("publish_snapshots", home, LATER), given) is None
 
 
 def test_publishing_an_earlier_day_leaves_readers_what_they_have(home: Settings, published: Report) -> None:
