@@ -119,7 +119,7 @@ def films(name: str, trials: int) -> tuple[dict[str, float], Replicates | None]:
         replicates = film_hybrid.judged(context, of_settings(mine, near)).replicates
     for model in (*SOURCES, HYBRID):
         told = replicates.estimate(model, "new", METRIC)
-        say(f"{name}, {model} of the hybrid: nDCG@10 {told.value:.4f} [{told.low:.4f}, {told.high:.4f}]")
+        say(f"{name}, in a training, {model}: nDCG@10 {told.value:.4f} [{told.low:.4f}, {told.high:.4f}]")
     found[HYBRID] = replicates.estimate(HYBRID, "new", METRIC).value
     say(f"{name}, users: {replicates.users}")
     return found, replicates
