@@ -42,7 +42,7 @@ bench-clean: setup ## cleaning beside merely reading the same JSON lines
 bench-growth: setup ## cleaning and features of a log and of one of ten times its events
 	@$(BIN)/python -m benchmarks.growth $(if $(EVENTS),--events $(EVENTS))
 
-bench-families: setup ## what each family of features adds to the ranker's nDCG, on the validation window; half an hour
+bench-families: setup ## what each family of features adds to the ranker's nDCG, on the validation window; an hour
 	@$(BIN)/python -m benchmarks.families $(if $(DATA),--data $(DATA)) $(patsubst %,--family %,$(FAMILY))
 
 bench-peers: $(PEERS)/.setup ## the project's nDCG beside implicit, MLlib, RecTools, RePlay and recommenders' SAR; over an hour
