@@ -29,11 +29,10 @@ from models.training import Log, tiles_before
 
 WINDOWS = (30, 90, 365)
 MEASURES = ("frequency", "monetary", *SCORES)
-CONTEXT = ("context_share", "context_lift")
 ASIDE = {
     "windows": tuple(f"{measure}_{days}" for days in WINDOWS for measure in MEASURES),
     "demographics": tuple(TRAITS),
-    "context": CONTEXT,
+    "context": ("context_share", "context_lift"),
 }
 
 
@@ -49,9 +48,9 @@ def beside(rows: pd.DataFrame, log: Log, instant: datetime, end: datetime) -> pd
         of.set_index("user_id")[list(MEASURES)].add_suffix(f"_{days}") for days, of in windows.groupby("window_days")
     ]
     found = rows.join(pd.concat(lengths, axis=1), on="user_id").join(_who(log, asked, feature_date(end)), on="user_id")
-    broadest = F.split(PATH, SEPARATOR)[0].alias("key")
-    categories = only(item_keys(log.items)).select("item_id", broadest).toPandas().set_index("item_id")
-    told = preferred(tiles, days, only(item_keys(log.items)), log.items, day)
+    keys, broadest = only(item_keys(log.items)), F.split(PATH, SEPARATOR)[0].alias("key")
+    categories = keys.select("item_id", broadest).toPandas().set_index("item_id")
+    told = preferred(tiles, days, keys, log.items, day)
     there = told.groupBy("user_id", "key").agg(
         (F.sum(F.col("share") * F.col("evidence")) / F.sum("evidence")).alias("context_share"),
         F.max("lift").alias("context_lift"),

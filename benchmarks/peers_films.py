@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from benchmarks.als_quality import K, Split, movielens
-from benchmarks.quality import movielens_1m
+from benchmarks.als_quality import K, Split
+from benchmarks.quality import SPLITS
 from lake.console import step
 from models.metrics import ndcg_of
 
-SPLITS: dict[str, Callable[[], tuple[Split, Split]]] = {"movielens-100k": movielens, "movielens-1m": movielens_1m}
 # Nobody comes back to a film.
 SCOPE = "new"
 

@@ -17,6 +17,7 @@ import argparse
 import json
 import sys
 import tempfile
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -87,8 +88,7 @@ def films(name: str, trials: int) -> tuple[dict[str, float], Replicates | None]:
     """nDCG@10 on the test by model, the mean over the seeds; and of the hybrid and its sources, where the split is by
     time.
     """
-    split, timed = (movielens(), False) if name == "movielens-100k" else (movielens_1m(), True)
-    tuning, test = split
+    (tuning, test), timed = SPLITS[name](), name == "movielens-1m"
     fits: list[Fit] = [partial(ours, seed=seed) for seed in SEEDS]
     mine = tune(fits[0], tuning, trials, TIMED if timed else TIMELESS, again=False, what=f"{name}, als")
     space = NEIGHBOURS if timed else NEIGHBOURS_TIMELESS
@@ -137,6 +137,9 @@ def movielens_1m() -> tuple[Split, Split]:
     ratings = pd.read_parquet(SHARED / "movielens-1m" / "ratings.parquet").rename(columns={"movie_id": "item_id"})
     before, after = last(ratings[ratings["rating"] >= 3])
     return Split(*last(before)), Split(before, after)
+
+
+SPLITS: dict[str, Callable[[], tuple[Split, Split]]] = {"movielens-100k": movielens, "movielens-1m": movielens_1m}
 
 
 def last(ratings: pd.DataFrame, share: float = 0.2) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -424,10 +424,8 @@ def test_sources_made_of_anything_else_are_fitted_anew(home: Settings, published
     context, given = _context("publish_snapshots", home), parameters_of(home)
     assert last_kept(context, given) is not None
     assert last_kept(context, replace(given, few=given.few + 1)) is None
-    assert (
-        last_kept(_context("publish_snapshots", home.model_copy(update={"missing_consent": "withdrawn"})), given)
-        is None
-    )
+    withdrawn = home.model_copy(update={"missing_consent": "withdrawn"})
+    assert last_kept(_context("publish_snapshots", withdrawn), given) is None
     assert last_kept(_context("publish_snapshots", home, LATER), given) is None
 
 
