@@ -20,7 +20,7 @@ from models import hybrid
 from models.hybrid import Parameters
 from models.promotion import HYBRID
 from models.split import time_split
-from models.training import Judged, fit_before, judge, learn, lessons
+from models.training import Judged, fit_before, judge, learn, lessons_of
 from models.values import with_values
 
 SHARES = (0.64, 0.16, 0.2)
@@ -60,14 +60,10 @@ def judged(context: Context, parameters: Parameters) -> Judged:
     """
     log = inputs(context)
     split = time_split(log.wanted, context.window.as_of, SHARES, parameters.label_windows)
-    windows, taught = [], scratch(context, "films", "lessons")
-    for number, (start, until) in enumerate(split.label_windows):
-        with step(f"lessons of what was wanted from {start:%Y-%m-%d %H:%M} to {until:%Y-%m-%d %H:%M}"):
-            early = fit_before(log, start, parameters, scratch(context, "films", f"labels-{number}"), say)
-            windows.append(lessons(log, early, until, parameters, taught))
-            hybrid.release(early)
+    folder = scratch(context, "films", "all")
+    windows = lessons_of(log, split.label_windows, parameters, folder, say)
     with step("learning to rank"):
         ranker = learn(windows, hybrid.FEATURES, parameters, workers(context))
     with step(f"fitting sources before {split.test:%Y-%m-%d %H:%M}, and judging"):
-        late = fit_before(log, split.test, parameters, scratch(context, "films", "test"), say)
+        late = fit_before(log, split.test, parameters, f"{folder}/test", say)
         return judge(log, late, split.end, {HYBRID: ranker}, parameters)

@@ -10,7 +10,7 @@ the second. Pure: frames in, frames and numbers out.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -173,6 +173,20 @@ def lessons(log: Log, sources: Sources, until: datetime, parameters: Parameters,
         sources, asked, parameters, lambda found: kept_pairs(found, wanted, window=window)
     )
     return settled(training_rows(features, wanted, window=window), folder, str(window))
+
+
+def lessons_of(
+    log: Log, windows: Sequence[tuple[datetime, datetime]], parameters: Parameters, folder: str,
+    progress: Callable[[str], None],
+) -> list[DataFrame]:  # fmt: skip
+    """The lessons of each window, the sources fitted anew before it and released after. folder: see fit_als."""
+    found = []
+    for number, (start, until) in enumerate(windows):
+        progress(f"lessons of what was wanted from {start:%Y-%m-%d %H:%M} to {until:%Y-%m-%d %H:%M}")
+        early = fit_before(log, start, parameters, f"{folder}/labels-{number}", progress)
+        found.append(lessons(log, early, until, parameters, folder))
+        hybrid.release(early)
+    return found
 
 
 def learn(windows: list[DataFrame], features: tuple[str, ...], parameters: Parameters, workers: int) -> Ranker:

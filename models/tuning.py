@@ -36,7 +36,7 @@ from models.ranking_features import pairs
 from models.repurchase import repurchase
 from models.scorers import FactorScorer, Scorer
 from models.split import Split, truth
-from models.training import Log, fit_before, learn, lessons, settled, tiles_before
+from models.training import Log, fit_before, learn, lessons_of, settled, tiles_before
 from models.trials import Trial
 from models.values import Value
 
@@ -179,14 +179,8 @@ def rankers_class(log: Log, split: Split, folder: str, parameters: Parameters, s
 
     Raises ModelError when there is none, and when nobody was active both before and within the validation window.
     """
-    windows = []
-    for number, (start, until) in enumerate(split.label_windows):
-        if until > split.validation:
-            continue
-        say(f"lessons of what was wanted from {start:%Y-%m-%d %H:%M} to {until:%Y-%m-%d %H:%M}")
-        early = fit_before(log, start, parameters, f"{folder}/labels-{number}", say)
-        windows.append(lessons(log, early, until, parameters, folder))
-        hybrid.release(early)
+    early = [(start, until) for start, until in split.label_windows if until <= split.validation]
+    windows = lessons_of(log, early, parameters, folder, say)
     if not windows:
         raise ModelError(
             f"the ranker cannot be tuned: got label_windows = {parameters.label_windows}, none of which ends before "
