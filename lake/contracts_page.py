@@ -1,4 +1,4 @@
-"""docs/data-contracts.md, made from lake/tables.py: `python -m lake.contracts_page` writes it anew."""
+"""docs/data-contracts.md, made from lake/tables/: `python -m lake.contracts_page` writes it anew."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ PAGE = Path(__file__).resolve().parent.parent / "docs" / "data-contracts.md"
 
 HEAD = """# Data contracts
 
-Made from `lake/tables.py` by `python -m lake.contracts_page`; a test compares the two. What each column may hold is
+Made from `lake/tables/` by `python -m lake.contracts_page`; a test compares the two. What each column may hold is
 enforced by the rules in `expectations/` (once in the quarantine, once by the Great Expectations gate).
 
 Every table is a Delta table at `<home>/lake/<layer>/<table>` with `minReaderVersion` 1. Types are Spark SQL's.

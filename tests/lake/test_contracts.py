@@ -1,4 +1,4 @@
-"""Contracts: what lake/tables.py says is what the tables and the documentation say."""
+"""Contracts: what lake/tables/ says is what the tables and the documentation say."""
 
 from __future__ import annotations
 
