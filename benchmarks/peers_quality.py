@@ -44,7 +44,7 @@ from models.per_user import item_facts
 from models.popularity import popularity
 from models.promotion import HYBRID
 from models.ranking_features import pairs
-from models.repurchase import repurchase
+from models.repurchase import repurchase, usual_gaps
 from models.scorers import FactorScorer
 from models.split import time_split, truth
 from models.training import Log, settled, tiles_before
@@ -80,7 +80,7 @@ def by_mllib(log: Log, instant: datetime, history: DataFrame, asked: DataFrame, 
     numbered = catalogue(popular)
     said = confidences(tiles_before(log, instant)[0], instant, parameters.confidence)
     factors = fit_als(said, AlsParameters(solver="mllib"), f"{folder}/{MLLIB}", progress=say)
-    own = repurchase(history.join(asked.select("user_id"), "user_id", "left_semi"), popular)
+    own = repurchase(history.join(asked.select("user_id"), "user_id", "left_semi"), popular, usual_gaps(history))
     scorer = FactorScorer(MLLIB, parameters.take, item_matrix(factors, numbered.ids))
     found = candidates_of(scorer, own, numbered, parameters, factors.users)
     return settled(model_lists(found, (MLLIB,)), folder, MLLIB)

@@ -44,13 +44,14 @@ def catalogue(items: DataFrame) -> Catalogue:
 
 
 def profiles(history: DataFrame, items: Catalogue) -> DataFrame:
-    """What the scorers need of each user: user_id, profile (array of item, weight, often, own; sorted by item).
+    """What the scorers need of each user: user_id, profile (array of item, weight, often, due, own; sorted by item).
 
-    history: user_id, item_id, weight, often (above zero; see UserBlock), own (whether repurchase nominates the item).
+    history: user_id, item_id, weight, often, due (above zero; see UserBlock), own (whether repurchase nominates the
+    item).
     """
     entry = F.struct(
         "item",
-        *(F.col(name).cast("float").alias(name) for name in ("weight", "often")),
+        *(F.col(name).cast("float").alias(name) for name in ("weight", "often", "due")),
         F.coalesce("own", F.lit(False)).alias("own"),
     )
     return (
@@ -112,7 +113,7 @@ def user_block(batch: pa.RecordBatch, items: int) -> UserBlock:
     cohorts = np.full(batch.num_rows, None, object)
     if "cohort" in names:
         cohorts = batch.column("cohort").to_numpy(zero_copy_only=False)
-    return UserBlock(vectors, matrix("weight"), matrix("often"), cohorts)
+    return UserBlock(vectors, matrix("weight"), matrix("often"), matrix("due"), cohorts)
 
 
 def _users(batch: pa.RecordBatch, items: int) -> tuple[UserBlock, Pairs]:

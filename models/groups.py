@@ -30,7 +30,7 @@ def described(asked: DataFrame, facts: Facts, catalogue: Catalogue) -> DataFrame
     """
     own = facts.pairs.join(asked.select("user_id"), "user_id", "left_semi")
     history = profiles(
-        own.withColumns({"weight": F.col("days"), "often": F.col("days"), "own": F.lit(False)}), catalogue
+        own.withColumns({**dict.fromkeys(("weight", "often", "due"), F.col("days")), "own": F.lit(False)}), catalogue
     )
     events = own.groupBy("user_id").agg(F.sum("times").alias("_events"))
     known = (

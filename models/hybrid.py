@@ -28,19 +28,19 @@ from models.metrics import LONGEST
 from models.popularity import counts_of, popularity, season
 from models.ranker import RankerParameters
 from models.ranking_features import Facts, feature_date, feature_names, pairs, ranking_features
-from models.repurchase import repurchase
-from models.scorers import FactorScorer, LinearScorer, PopularityScorer, Scorer, TokenScorer
+from models.repurchase import repurchase, usual_gaps
+from models.scorers import DueScorer, FactorScorer, LinearScorer, PopularityScorer, Scorer, TokenScorer
 from models.split import LABEL_WINDOWS
 from models.trending import arrivals, fit_trending
 
 # What nominates candidates, and what the hybrid has to beat.
 SOURCES = (
-    "repurchase", "als", "neighbours", "next", "alike", "together", "content", "category", "popularity", "trending",
-    "arrivals",
+    "repurchase", "due_again", "als", "neighbours", "next", "alike", "together", "content", "category", "popularity",
+    "trending", "arrivals",
 )  # fmt: skip
 # What gives every candidate a score, in the order of the ranker's features.
 SCORERS = SOURCES[1:]
-# Those that nominate `take` new items; the others nominate `few`.
+# Those that nominate `take` new items; the others nominate `few`, due_again none.
 WIDE = ("als", "neighbours", "next", "popularity")
 FEATURES = feature_names(SCORERS)
 # Of a history: how often an item was wanted, each trip counting nine tenths of the next; and whose trends are whose.
@@ -145,6 +145,7 @@ def _fitted(
     tokens, members, counts = content(items, numbered), categories(items, numbered), counts_of(popular, numbered.ids)
     cohorts = rfm.select("user_id", F.col(COHORT).alias("cohort"))
     scorers: list[Scorer] = [
+        DueScorer("due_again"),
         FactorScorer("als", take, item_matrix(factors, numbered.ids)),
         *linear_scorers(weights, parameters),
         alike_scorer(history, numbered, parameters),
@@ -197,7 +198,8 @@ def candidate_features(
     users: DataFrame[user_id]. kept: leaves candidates out whose features are not wanted.
     """
     asked = users.select("user_id").distinct()
-    own = repurchase(sources.facts.pairs.join(asked, "user_id", "left_semi"), sources.popular)
+    history = sources.facts.pairs
+    own = repurchase(history.join(asked, "user_id", "left_semi"), sources.popular, usual_gaps(history))
     cohorts = sources.facts.rfm.select("user_id", F.col(COHORT).alias("cohort"))
     block = profiles(entries(own, parameters), sources.catalogue).join(sources.factors.users, "user_id", "left")
     block = block.join(cohorts, "user_id", "left")
@@ -209,7 +211,7 @@ def explained(sources: Sources, lists: DataFrame, nameable: DataFrame, parameter
     """The lists with the column because: of rows whose source is a linear model, the id of the user's own item that
     speaks most for the item. lists: user_id, item_id, source, ... nameable: those of facts.pairs that may be named.
     """
-    nobody = nameable.withColumn("repurchase_rank", F.lit(parameters.own + 1))
+    nobody = nameable.withColumns({"repurchase_rank": F.lit(parameters.own + 1), "due_again_score": F.lit(0.0)})
     linear = [scorer for scorer in sources.scorers if isinstance(scorer, LinearScorer)]
     return because(lists, profiles(entries(nobody, parameters), sources.catalogue), sources.catalogue, linear)
 
@@ -220,6 +222,7 @@ def entries(own: DataFrame, parameters: Parameters) -> DataFrame:
         {
             "weight": F.pow(F.lit(0.5), F.col("x_idle") / parameters.half_life),
             "often": F.col(OFTEN),
+            "due": F.col("due_again_score"),
             "own": F.col("repurchase_rank") <= parameters.own,
         }
     )
@@ -229,12 +232,18 @@ def nominated(parameters: Parameters) -> dict[str, Column]:
     """By source, whether it nominates a candidate with features; and of their union, by the name "union"."""
     own, seen = F.col("repurchase_rank") <= parameters.own, F.col("seen") > 0
     found = {
-        name: F.col(f"{name}_rank")
-        <= F.when(seen, LONGEST).otherwise(parameters.take if name in WIDE else parameters.few)
+        name: F.col(f"{name}_rank") <= F.when(seen, LONGEST).otherwise(_new_of(name, parameters))
         for name in SOURCES
         if name != "repurchase"
     }
     return {"repurchase": own, **found, "union": F.lit(True)}
+
+
+def _new_of(source: str, parameters: Parameters) -> int:
+    """How many new items a source nominates."""
+    if source == "due_again":
+        return 0
+    return parameters.take if source in WIDE else parameters.few
 
 
 def spoken_for(candidates: DataFrame) -> DataFrame:

@@ -14,13 +14,14 @@ import scipy.sparse as sp
 
 from lake.errors import ModelError
 from models.alike import AlikeParameters, AlikeScorer
-from models.scorers import FactorScorer, LinearScorer, PopularityScorer, Scorer, TokenScorer
+from models.scorers import DueScorer, FactorScorer, LinearScorer, PopularityScorer, Scorer, TokenScorer
 from models.trending import TrendScorer
 
 CLASSES: dict[str, type[Any]] = {
     kind.__name__: kind
     for kind in (
-        FactorScorer, LinearScorer, PopularityScorer, TokenScorer, TrendScorer, AlikeScorer, AlikeParameters,
+        DueScorer, FactorScorer, LinearScorer, PopularityScorer, TokenScorer, TrendScorer, AlikeScorer,
+        AlikeParameters,
     )
 }  # fmt: skip
 # The row of a scorer that says what it is of.

@@ -14,7 +14,7 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from features.affinity import item_keys
-from features.due_again import PRIOR_GAPS, PRIOR_OWN_GAPS, drawn
+from features.due_again import PRIOR_GAPS, drawn
 from features.engagement import STAGES
 from features.leanings import LEVELS, SEPARATOR
 from features.packing import PATH
@@ -95,8 +95,8 @@ def pairs(tiles: DataFrame, as_of: datetime) -> DataFrame:
     x_trips_since: the user's trips after the last with the item. x_trip_rate: share of the trips since the first with
     it that had it. x_trips90, 97: trips with it, each weighing .9 or .97 of the one after it.
 
-    Adds last_time, days and times, so that it serves the sources as their history, and bought (days with a purchase)
-    and last_bought (the last of them), for reasons.
+    Adds last_time, days and times, so that it serves the sources as their history, and bought (days with a purchase),
+    first_bought and last_bought (the first and the last of them), for reasons.
     """
     age = (F.lit(as_of).cast("double") - F.col("last_time").cast("double")) / 86400
     bought = F.coalesce(F.col("purchases") > 0, F.lit(False))
@@ -119,6 +119,7 @@ def pairs(tiles: DataFrame, as_of: datetime) -> DataFrame:
         *(F.sum(F.pow(F.lit(kept / 100), "trip")).alias(f"x_trips{kept}") for kept in (90, 97)),
         F.max("last_time").alias("last_time"),
         F.count_if(bought).alias("bought"),
+        F.min(F.when(bought, F.col("event_date"))).alias("first_bought"),
         F.max(F.when(bought, F.col("event_date"))).alias("last_bought"),
     )
     gap = F.when(F.col("days") > 1, (F.col("x_age") - F.col("x_idle")) / (F.col("days") - 1))
@@ -217,7 +218,7 @@ def ranking_features(candidates: DataFrame, own: DataFrame, facts: Facts, scorer
     users = user_features(own, facts.rfm).join(affinities(facts.affinity), "user_id", "left")
     recent = Window.partitionBy("user_id").orderBy(F.desc("x_recent180"), "item_id")
     ranked = own.withColumn("x_recent_rank", F.row_number().over(recent))
-    x = ranked.select("user_id", "item_id", "days", "x_age", "repurchase_score", "repurchase_rank", *PAIRWISE)
+    x = ranked.select("user_id", "item_id", "days", "repurchase_score", "repurchase_rank", "x_due_again", *PAIRWISE)
     # Each leaning is looked up once, of all that is told of it; the maps end here.
     leanings = {f"lean_{name}": F.try_element_at("leans", F.col(f"key_{name}")) for name in KEYS}
     joined = (
@@ -229,13 +230,10 @@ def ranking_features(candidates: DataFrame, own: DataFrame, facts: Facts, scorer
     gap = F.col("i_price") - F.col("u_price")
     told = {"share": SHARES, "lift": LIFTS, "recent": RECENT}
     leans = {name: _leaning(name, kind) for kind, names in told.items() for name in names}
-    cycle = drawn(F.col("x_age") - F.col("x_idle"), F.col("days") - 1, F.col("i_gap"), PRIOR_OWN_GAPS)
     known = _with_standing(joined, facts)
     full = _with_intent(known, facts.open).withColumns(
         {
             "x_share": F.try_divide("days", "u_frequency"),
-            # Due again: time since the last want, in cycles of this person and item.
-            "x_due_again": F.try_divide(F.col("x_idle"), cycle),
             "x_since": F.col("x_idle") - F.col("u_idle"),
             "b_price_gap": gap,
             **leans,

@@ -7,8 +7,9 @@ from pyspark.sql import functions as F
 
 # A category with this share of what a person did counts as one of their own.
 OFTEN = 0.1
-
-
+# Days with a purchase from which a mean gap is told as a habit; days that the gap must be, as less is every day; and
+# gaps since the last after which it is a habit no more.
+LEAST_BOUGHT, LEAST_GAP, MOST_GAPS = 3, 2, 2
 # What may be told as an item's source; of equal ranks the first is.
 TOLD = (
     "next", "neighbours", "together", "alike", "als", "category", "content", "trending", "arrivals", "popularity",
@@ -16,12 +17,14 @@ TOLD = (
 
 
 def source() -> Column:
-    """Of a candidate with features: repurchase for the user's own items, else the source that ranks it first, of those
-    that speak for it: a score of zero or less has a rank too.
+    """Of a candidate with features: for the user's own items due_again where that ranks it higher than repurchase does,
+    else repurchase; for others the source that ranks it first, of those that speak for it: a score of zero or less has
+    a rank too.
     """
     ranks = {name: F.when(F.col(f"{name}_score") > 0, F.col(f"{name}_rank")) for name in TOLD}
     first = F.least(*ranks.values())
-    found = F.when(F.col("seen") > 0, "repurchase")
+    own = F.when(F.col("due_again_rank") < F.col("repurchase_rank"), "due_again").otherwise("repurchase")
+    found = F.when(F.col("seen") > 0, own)
     for name, rank in ranks.items():
         found = found.when(rank == first, name)
     return found.otherwise("als")
@@ -32,10 +35,11 @@ def with_reasons(rows: DataFrame, facts: DataFrame, keys: DataFrame, items: Data
 
     rows: user_id, item_id, source, b_category (share of the item's category in what the user did), i_users7, i_users30,
     because (id of the user's own item that speaks most for it, or null).
-    facts: user_id, item_id, bought (days on which the user bought it), last_bought (date). keys: item_id,
-    key_category (path of the item's category, levels joined by " > "). items: item_id, title.
+    facts: user_id, item_id, bought (days on which the user bought it), first_bought, last_bought (dates), x_idle. keys:
+    item_id, key_category (path of the item's category, levels joined by " > "). items: item_id, title.
     """
-    known = rows.join(facts.select("user_id", "item_id", "bought", "last_bought"), ["user_id", "item_id"], "left")
+    told = facts.select("user_id", "item_id", "bought", "first_bought", "last_bought", F.col("x_idle").alias("_idle"))
+    known = rows.join(told, ["user_id", "item_id"], "left")
     titles = items.select(F.col("item_id").alias("because"), F.col("title").alias("because_title"))
     known = known.join(F.broadcast(titles), "because", "left")
     return known.join(F.broadcast(keys.select("item_id", "key_category")), "item_id", "left").withColumn(
@@ -68,12 +72,18 @@ def _reason() -> Column:
     when = F.date_format("last_bought", "d MMMM yyyy")
     often = F.concat(F.lit("You bought this on "), F.col("bought").cast("string"), F.lit(" days, last on "), when)
     once = F.concat(F.lit("You bought this on "), when)
+    gap = F.round(F.date_diff("last_bought", "first_bought") / (F.col("bought") - 1)).cast("int")
+    habit = F.concat(F.lit("You buy this about every "), gap.cast("string"), F.lit(" days, last on "), when)
+    own = F.col("source").isin("repurchase", "due_again")
+    kept_up = (gap >= LEAST_GAP) & (F.col("_idle") <= MOST_GAPS * gap)
+    cyclic = (F.col("source") == "due_again") & (F.col("bought") >= LEAST_BOUGHT) & kept_up
     category = F.element_at(F.split("key_category", " > "), -1)
     mine = F.coalesce(F.col("b_category") >= OFTEN, F.lit(False)) & category.isNotNull()
     return (
-        F.when((F.col("source") == "repurchase") & (F.col("bought") > 1), often)
-        .when((F.col("source") == "repurchase") & (F.col("bought") == 1), once)
-        .when(F.col("source") == "repurchase", "You liked this before")
+        F.when(cyclic, habit)
+        .when(own & (F.col("bought") > 1), often)
+        .when(own & (F.col("bought") == 1), once)
+        .when(own, "You liked this before")
         .when(_from("next"), F.concat(F.lit("Often chosen after "), "because_title"))
         .when(_from("neighbours"), F.concat(F.lit("Often chosen by people who chose "), "because_title"))
         .when(_from("together"), F.concat(F.lit("Often in one visit with "), "because_title"))

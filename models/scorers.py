@@ -28,13 +28,15 @@ Pairs = tuple[np.ndarray, np.ndarray]
 class UserBlock:
     """What scorers know of some users. vectors: float32 of shape (users, rank), zero where there is none.
     profile: csr of shape (users, items), columns sorted: how much each item the user wanted still counts, above
-    zero; its pattern is what they have had. often: the same pattern, how often they wanted it, lately most. cohorts:
-    object, the name of each one's cohort, or None. kept: what a scorer keeps from best() for at(), by its name.
+    zero; its pattern is what they have had. often, due: the same pattern, how often they wanted it, lately most, and
+    how much it is due again, as models.repurchase scores it. cohorts: object, the name of each one's cohort, or None.
+    kept: what a scorer keeps from best() for at(), by its name.
     """
 
     vectors: np.ndarray
     profile: sp.csr_matrix
     often: sp.csr_matrix
+    due: sp.csr_matrix
     cohorts: np.ndarray
     kept: dict[str, np.ndarray] = field(default_factory=dict)
 
@@ -147,6 +149,26 @@ class LinearScorer:
         speaks = added[best] > 0
         found[which[speaks]] = self.items[own[best[speaks]]]
         return found
+
+
+@dataclass(frozen=True)
+class DueScorer:
+    """What is due again of what the user had: block.due tells all of it. Nothing new."""
+
+    name: str
+
+    def best(self, block: UserBlock) -> list[Pairs]:
+        rows, columns = block.had
+        return [first(rows, columns, block.due.data, LONGEST)]
+
+    def at(self, block: UserBlock, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+        width = block.due.shape[1]
+        had_rows, had_columns = block.had
+        had, asked = had_rows * np.int64(width) + had_columns, rows * np.int64(width) + columns
+        if not len(had):
+            return np.zeros(len(asked), np.float32)
+        place = np.minimum(np.searchsorted(had, asked), len(had) - 1)
+        return np.where(had[place] == asked, block.due.data[place], np.float32(0))
 
 
 @dataclass(frozen=True)

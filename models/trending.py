@@ -46,7 +46,8 @@ class TrendScorer:
         cohort, found = self._cohort(block), []
         for place in np.unique(cohort):
             members = np.flatnonzero(cohort == place)
-            inner = UserBlock(block.vectors[members], block.profile[members], block.often[members], cohort[members])
+            profile, often, due = (matrix[members] for matrix in (block.profile, block.often, block.due))
+            inner = UserBlock(block.vectors[members], profile, often, due, cohort[members])
             found += [(members[rows], columns) for rows, columns in self.scorers[place].best(inner)]
         return found
 

@@ -33,7 +33,7 @@ from models.popularity import popularity
 from models.promotion import HYBRID
 from models.ranker import score
 from models.ranking_features import pairs
-from models.repurchase import repurchase
+from models.repurchase import repurchase, usual_gaps
 from models.scorers import FactorScorer, Scorer
 from models.split import Split, truth
 from models.training import Log, fit_before, learn, lessons_of, settled, tiles_before
@@ -119,7 +119,7 @@ def _source(log: Log, split: Split, model: str, folder: str) -> Objective:
     numbered = catalogue(popular)
     asked = _asked(log, split, history, numbered, folder)
     items = item_facts(history, log.items, numbered)
-    own = repurchase(history.join(asked, "user_id", "left_semi"), popular)
+    own = repurchase(history.join(asked, "user_id", "left_semi"), popular, usual_gaps(history))
 
     def judged(parameters: Parameters, name: str) -> Metrics:
         inner, vectors = f"{folder}/{name}", None

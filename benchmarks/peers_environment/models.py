@@ -41,8 +41,8 @@ from replay.data import FeatureHint, FeatureInfo, FeatureSchema, FeatureType
 from replay.utils.session_handler import State
 
 LENGTH = 20
-# RecTools' EASE inverts a dense matrix of its items, SAR's likenesses are dense too: of as many as the project's own
-# linear models have dense.
+# RecTools' EASE inverts a dense matrix of its items; SAR and RePlay compare all pairs of what a person had. Of as many
+# items as the project's own linear models have dense.
 MOST_ITEMS = 5_000
 NOW = pd.Timestamp("2020-01-01")
 # Lists of some users, best first; whether what they had before is left out.
@@ -173,7 +173,7 @@ def _of_replay(model: Any, rows: pd.DataFrame) -> Lists:
 
 
 def replay_knn(rows: pd.DataFrame, setting: dict[str, Any]) -> Lists:
-    return _of_replay(replay.ItemKNN(**setting), rows)
+    return _of_replay(replay.ItemKNN(**setting), _most_wanted(rows))
 
 
 def replay_als(rows: pd.DataFrame, setting: dict[str, Any]) -> Lists:

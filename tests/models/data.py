@@ -21,7 +21,7 @@ def block_of(
     """Users of a profile, without vectors and with the profile as their habits where none are given."""
     vectors = np.zeros((profile.shape[0], 0), np.float32) if vectors is None else vectors
     often = profile if often is None else often
-    return UserBlock(vectors, profile, often, np.full(profile.shape[0], None, object))
+    return UserBlock(vectors, profile, often, profile, np.full(profile.shape[0], None, object))
 
 
 def table_frame(spark: SparkSession, table: Table, rows: list[dict[str, Any]]) -> DataFrame:

@@ -37,7 +37,9 @@ def _scorer(name: str, **weights: float) -> LinearScorer:
 
 def _profiles(spark: SparkSession, numbered: Catalogue, *rows: tuple[str, str, float]) -> DataFrame:
     history = spark.createDataFrame(list(rows), "user_id string, item_id string, weight double")
-    return profiles(history.withColumns({"often": F.col("weight"), "own": F.lit(False)}), numbered)
+    return profiles(
+        history.withColumns({"often": F.col("weight"), "due": F.col("weight"), "own": F.lit(False)}), numbered
+    )
 
 
 def test_the_item_that_adds_most_is_named_and_other_columns_stay(

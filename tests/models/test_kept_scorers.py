@@ -11,7 +11,16 @@ import scipy.sparse as sp
 from lake.errors import ModelError
 from models.alike import AlikeParameters, AlikeScorer
 from models.kept_scorers import CLASSES, PLAIN, rows_of, scorers_of
-from models.scorers import FactorScorer, LinearScorer, PopularityScorer, Scorer, TokenScorer, UserBlock, unit_rows
+from models.scorers import (
+    DueScorer,
+    FactorScorer,
+    LinearScorer,
+    PopularityScorer,
+    Scorer,
+    TokenScorer,
+    UserBlock,
+    unit_rows,
+)
 from models.trending import TrendScorer
 
 USERS, ITEMS, RANK = 7, 40, 3
@@ -27,6 +36,7 @@ def _numbers(*shape: int) -> np.ndarray:
 
 
 SCORERS: list[Scorer] = [
+    DueScorer("due_again"),
     FactorScorer("als", 5, _numbers(ITEMS, RANK)),
     LinearScorer(
         "next", 5, np.arange(30), _numbers(30, 30), np.arange(30, 38), _sparse(30, 8), power=1.5
@@ -43,7 +53,7 @@ SCORERS: list[Scorer] = [
 def _block() -> UserBlock:
     profile = _sparse(USERS, ITEMS)
     cohorts = np.array(["Lost", None, "Champions", "Lost", "of no name", None, "Lost"], object)
-    return UserBlock(_numbers(USERS, RANK), profile, profile, cohorts)
+    return UserBlock(_numbers(USERS, RANK), profile, profile, profile, cohorts)
 
 
 @pytest.mark.parametrize("chunk_bytes", [64, 2**20])

@@ -135,7 +135,7 @@ def test_trends_are_of_the_cohort_drawn_to_those_of_all(spark: SparkSession, she
 
     profile = _profile({"tea": 1.0}, {"bread": 1.0}, {"jam": 1.0})
     names = np.array(["loyal", None, "unheard of"], object)
-    block = UserBlock(np.zeros((3, 0), np.float32), profile, profile, names)
+    block = UserBlock(np.zeros((3, 0), np.float32), profile, profile, profile, names)
     found = scorer.at(block, np.array([0, 1, 2]), np.array([4, 4, 4]))
     np.testing.assert_allclose(found, [loyal[4], everybody[4], everybody[4]], rtol=1e-5)
     pairs = {pair for rows, columns in scorer.best(block) for pair in zip(rows.tolist(), columns.tolist(), strict=True)}

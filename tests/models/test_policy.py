@@ -79,6 +79,10 @@ def test_lists_are_capped_ranked_and_named(spark: SparkSession) -> None:
 def test_reasons_say_what_is_true_of_the_data(spark: SparkSession) -> None:
     told: list[tuple[str, float, dict[str, int], float | None, float, float]] = [
         ("often", 1.0, {"als": 1}, 0.9, 0.0, 5.0),
+        ("habit", 1.0, {"als": 1}, 0.9, 0.0, 5.0),
+        ("given up", 1.0, {"als": 1}, 0.9, 0.0, 5.0),
+        ("daily", 1.0, {"als": 1}, 0.9, 0.0, 5.0),
+        ("overdue", 1.0, {"als": 1}, 0.9, 0.0, 5.0),
         ("once", 1.0, {"als": 1}, 0.0, 0.0, 5.0),
         ("liked", 1.0, {"als": 1}, 0.0, 0.0, 5.0),
         ("drink", 0.0, {"als": 1, "next": 9}, 0.4, 0.0, 5.0),
@@ -98,18 +102,36 @@ def test_reasons_say_what_is_true_of_the_data(spark: SparkSession) -> None:
         ("alike in words", 0.0, {"content": 1}, None, 0.0, 5.0),
         ("kind", 0.0, {"category": 1}, None, 0.0, 5.0),
     ]
+    # Their places among the person's own items, by how often and by what is due.
+    places = {"often": (1, 1), "habit": (2, 1), "given up": (3, 2), "daily": (3, 2), "overdue": (4, 9), "once": (9, 4)}
     ranks = ", ".join(f"{name}_score float, {name}_rank int" for name in TOLD)
     # What does not speak for an item ranks it too: best of all, for nothing.
     rows = spark.createDataFrame(
         [
-            ("u", item, seen, *(cell for name in TOLD for cell in ((1.0, by[name]) if name in by else (0.0, 1))), *rest)
+            (
+                "u",
+                item,
+                seen,
+                *(cell for name in TOLD for cell in ((1.0, by[name]) if name in by else (0.0, 1))),
+                *rest,
+                *places.get(item, (None, 1)),
+            )
             for item, seen, by, *rest in told
         ],
-        f"user_id string, item_id string, seen double, {ranks}, b_category double, i_users7 double, i_users30 double",
+        f"user_id string, item_id string, seen double, {ranks}, b_category double, i_users7 double, i_users30 double, "
+        "repurchase_rank int, due_again_rank int",
     ).withColumn("source", source())
     facts = spark.createDataFrame(
-        [("u", "often", 4, date(2011, 12, 2)), ("u", "once", 1, date(2011, 3, 1)), ("u", "liked", 0, None)],
-        "user_id string, item_id string, bought long, last_bought date",
+        [
+            ("u", "often", 4, date(2011, 1, 2), date(2011, 12, 2), 7.0),
+            ("u", "habit", 3, date(2011, 11, 1), date(2011, 11, 22), 17.0),
+            ("u", "given up", 3, date(2011, 10, 1), date(2011, 10, 22), 48.0),
+            ("u", "daily", 5, date(2011, 11, 1), date(2011, 11, 6), 33.0),
+            ("u", "overdue", 2, date(2011, 1, 1), date(2011, 1, 8), 335.0),
+            ("u", "once", 1, date(2011, 3, 1), date(2011, 3, 1), 283.0),
+            ("u", "liked", 0, None, None, 5.0),
+        ],
+        "user_id string, item_id string, bought long, first_bought date, last_bought date, x_idle double",
     )
     keys = spark.createDataFrame([("drink", "FOOD > SOFT DRINKS"), ("als", "X")], "item_id string, key_category string")
     because = F.when(F.col("item_id").isin("after tea", "with tea", "als", "visit with tea"), "tea").when(
@@ -120,7 +142,11 @@ def test_reasons_say_what_is_true_of_the_data(spark: SparkSession) -> None:
     found = {row.item_id: (row.source, row.reason) for row in with_reasons(rows, facts, keys, items).collect()}
     assert found == {
         "often": ("repurchase", "You bought this on 4 days, last on 2 December 2011"),
-        "once": ("repurchase", "You bought this on 1 March 2011"),
+        "habit": ("due_again", "You buy this about every 11 days, last on 22 November 2011"),
+        "given up": ("due_again", "You bought this on 3 days, last on 22 October 2011"),
+        "daily": ("due_again", "You bought this on 5 days, last on 6 November 2011"),
+        "overdue": ("repurchase", "You bought this on 2 days, last on 8 January 2011"),
+        "once": ("due_again", "You bought this on 1 March 2011"),
         "liked": ("repurchase", "You liked this before"),
         "drink": ("als", "Because you often choose SOFT DRINKS"),
         "als": ("als", "Chosen by people with a history like yours"),

@@ -28,7 +28,7 @@ from models.ranking_features import (
     pairs,
     ranking_features,
 )  # fmt: skip
-from models.repurchase import repurchase
+from models.repurchase import repurchase, usual_gaps
 from models.training import Log, fit_before, tiles_before, worth_at
 from tests.features.silver import items as silver_items
 from tests.features.silver import user_item_days
@@ -45,6 +45,7 @@ def test_pairs_know_days_ages_and_the_mean_gap(spark: SparkSession) -> None:
     assert (a["days"], a.times, a.bought, a.x_units, a.x_idle, a.x_age) == (2, 3, 2, 3, 30, 90)
     assert a.x_due == pytest.approx(30 / 60) and found["b"].x_due is None
     assert a.x_recent90 == pytest.approx(0.5 ** (30 / 90) + 0.5)
+    assert a.first_bought == (AS_OF - timedelta(days=90)).date()
     assert a.last_bought == (AS_OF - timedelta(days=30)).date()
 
 
@@ -84,7 +85,7 @@ def test_due_again_counts_in_the_persons_cycle_drawn_to_the_items(spark: SparkSe
     others = [(f"v{n}", "a", days, 1) for n in range(5) for days in (45, 5)]
     wanted = pairs(tile_frame(spark, [("u", "a", 25, 1), ("u", "a", 15, 1), ("u", "b", 5, 1), *others]), AS_OF)
     facts = Facts(wanted, table_frame(spark, RFM, []), table_frame(spark, AFFINITY, []), shop_items(spark), AS_OF)
-    own = repurchase(wanted, popularity(wanted))
+    own = repurchase(wanted, popularity(wanted), usual_gaps(wanted))
     asked = own.select("user_id", "item_id", F.lit(True).alias("seen"))
     found = {(row.user_id, row.item_id): row for row in ranking_features(asked, own, facts, ()).collect()}
     gap = (5 * 40 + 10 + PRIOR_GAPS * 35) / (6 + PRIOR_GAPS)
@@ -110,7 +111,7 @@ def test_leanings_are_looked_up_by_the_items_keys_at_the_deepest_level_too(spark
         {"user_id": "u", "dimension": d, "key": k, "share": s, "lift": n, "recent_share": s / 2} for d, k, s, n in known
     ]
     facts = Facts(wanted, table_frame(spark, RFM, []), table_frame(spark, AFFINITY, rows), items, AS_OF)
-    own = repurchase(wanted, popularity(wanted))
+    own = repurchase(wanted, popularity(wanted), usual_gaps(wanted))
     asked = spark.createDataFrame([("u", "a"), ("u", "b"), ("u", "c"), ("new", "a")], "user_id string, item_id string")
     features = ranking_features(asked.withColumn("seen", F.lit(True)), own, facts, ())
     found = {(row.user_id, row.item_id): row for row in features.collect()}
@@ -143,7 +144,7 @@ def test_what_is_in_the_cart_and_was_looked_at_is_known_of_a_candidate(spark: Sp
         wanted, table_frame(spark, RFM, []), table_frame(spark, AFFINITY, []), shop_items(spark), AS_OF,
         open_items(tiles, AS_OF.date()),
     )  # fmt: skip
-    own = repurchase(wanted, popularity(wanted))
+    own = repurchase(wanted, popularity(wanted), usual_gaps(wanted))
     asked = own.select("user_id", "item_id", F.lit(True).alias("seen"))
     asked = asked.unionByName(asked.where("user_id = 'u'").withColumn("item_id", F.lit("b")))
     found = {(row.user_id, row.item_id): row for row in ranking_features(asked, own, facts, ()).collect()}
@@ -161,7 +162,7 @@ def test_what_to_expect_of_users_and_how_much_they_are_there_is_known_of_all_the
         wanted, table_frame(spark, RFM, []), table_frame(spark, AFFINITY, []), shop_items(spark), AS_OF,
         engaged=table_frame(spark, ENGAGEMENT, [engaged]), worth=table_frame(spark, VALUE, [worth]),
     )  # fmt: skip
-    own = repurchase(wanted, popularity(wanted))
+    own = repurchase(wanted, popularity(wanted), usual_gaps(wanted))
     asked = own.select("user_id", "item_id", F.lit(True).alias("seen"))
     asked = asked.unionByName(asked.where("user_id = 'u'").withColumn("item_id", F.lit("b")))
     found = {(row.user_id, row.item_id): row for row in ranking_features(asked, own, facts, ()).collect()}

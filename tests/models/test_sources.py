@@ -18,8 +18,8 @@ from models.content import content
 from models.metrics import LONGEST
 from models.popularity import popularity, popularity_by
 from models.ranking_features import pairs
-from models.repurchase import repurchase
-from models.scorers import FactorScorer, PopularityScorer, Scorer, TokenScorer
+from models.repurchase import repurchase, usual_gaps
+from models.scorers import DueScorer, FactorScorer, PopularityScorer, Scorer, TokenScorer
 from tests.models.data import AS_OF, block_of, tile_frame
 
 SIZE = 10
@@ -35,7 +35,7 @@ def checkerboard(spark: SparkSession) -> DataFrame:
         if user % 2 == item % 2 and user != item
     ]
     schema = "user_id string, item_id string, confidence double, last_time timestamp, weight double"
-    return spark.createDataFrame(rows, schema).withColumn("often", F.col("weight")).persist()
+    return spark.createDataFrame(rows, schema).withColumns({"often": F.col("weight"), "due": F.col("weight")}).persist()
 
 
 @pytest.fixture(scope="module")
@@ -166,10 +166,39 @@ def test_ceilings_are_the_shares_of_the_relevant_that_sources_nominate(spark: Sp
 def test_repurchase_orders_by_days_then_by_what_others_buy_now(spark: SparkSession) -> None:
     history = spark.createDataFrame(
         [("u", "often", 3), ("u", "once", 1), ("u", "once, popular", 1)], "user_id string, item_id string, days long"
-    )
+    ).withColumns({"x_idle": F.lit(1.0), "x_age": F.lit(9.0)})
     popular = spark.createDataFrame([("once, popular", 5.0)], "item_id string, score double")
-    rows = repurchase(history, popular).orderBy("repurchase_rank").collect()
+    gaps = spark.createDataFrame([("often", 4.0)], "item_id string, i_gap double")
+    rows = repurchase(history, popular, gaps).orderBy("repurchase_rank").collect()
     assert [row.item_id for row in rows] == ["often", "once, popular", "once"]
+
+
+def test_what_is_overdue_by_a_persons_own_cycle_sinks_below_what_is_due(spark: SparkSession) -> None:
+    # What u wants every ten days is late by cycles; what u wants every hundred is not due yet.
+    weeks = [("u", "weekly", days, 1) for days in (130, 120, 110, 100, 90)]
+    months = [("u", "monthly", days, 1) for days in (330, 230, 130, 30)]
+    history = pairs(tile_frame(spark, weeks + months), AS_OF)
+    found = {row.item_id: row for row in repurchase(history, popularity(history), usual_gaps(history)).collect()}
+    weekly, monthly = found["weekly"], found["monthly"]
+    assert (weekly.repurchase_rank, monthly.repurchase_rank) == (1, 2)
+    assert monthly.x_due_again < 1 and monthly.due_again_score == monthly.repurchase_score
+    assert weekly.due_again_score == pytest.approx(weekly.repurchase_score / weekly.x_due_again**0.5)
+    assert weekly.due_again_score < monthly.due_again_score
+
+
+def test_due_again_nominates_what_is_most_due_and_scores_nothing_that_is_new() -> None:
+    rng = np.random.default_rng(7)
+    due = sp.random(6, 90, 0.5, "csr", np.float32, rng)
+    block, scorer = block_of(due), DueScorer("due_again")
+    ((rows, columns),) = scorer.best(block)
+    dense = due.toarray()
+    for user in range(6):
+        best = np.argsort(-dense[user], kind="stable")[:LONGEST]
+        assert set(columns[rows == user]) == set(best)
+    pairs_of = np.divmod(np.arange(dense.size), 90)
+    np.testing.assert_array_equal(scorer.at(block, *pairs_of), dense.ravel())
+    nobody = block_of(sp.csr_matrix((2, 90), dtype=np.float32))
+    assert scorer.at(nobody, np.array([1]), np.array([5])).tolist() == [0] and not len(scorer.best(nobody)[0][0])
 
 
 def test_content_relates_items_by_words_category_and_brand(spark: SparkSession) -> None:
