@@ -72,7 +72,7 @@ def _reason() -> Column:
     when = F.date_format("last_bought", "d MMMM yyyy")
     often = F.concat(F.lit("You bought this on "), F.col("bought").cast("string"), F.lit(" days, last on "), when)
     once = F.concat(F.lit("You bought this on "), when)
-    gap = F.round(F.date_diff("last_bought", "first_bought") / (F.col("bought") - 1)).cast("int")
+    gap = F.round(F.try_divide(F.date_diff("last_bought", "first_bought"), F.col("bought") - 1)).cast("int")
     habit = F.concat(F.lit("You buy this about every "), gap.cast("string"), F.lit(" days, last on "), when)
     own = F.col("source").isin("repurchase", "due_again")
     kept_up = (gap >= LEAST_GAP) & (F.col("_idle") <= MOST_GAPS * gap)
