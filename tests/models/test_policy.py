@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import date, timedelta
 
+import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
@@ -76,7 +78,22 @@ def test_lists_are_capped_ranked_and_named(spark: SparkSession) -> None:
     ]  # fmt: skip
 
 
-def test_reasons_say_what_is_true_of_the_data(spark: SparkSession) -> None:
+@pytest.fixture(params=["interpreted", "compiled"])
+def either(request: pytest.FixtureRequest, spark: SparkSession) -> Iterator[SparkSession]:
+    """The session as it is, and as production compiles: compiled, what stands twice in a condition is evaluated first,
+    whatever is asked before it.
+    """
+    compiled = {"spark.sql.codegen.wholeStage": "true", "spark.sql.codegen.factoryMode": "FALLBACK"}
+    before = {name: spark.conf.get(name) for name in compiled}
+    for name, value in (compiled if request.param == "compiled" else before).items():
+        spark.conf.set(name, value)
+    yield spark
+    for name, value in before.items():
+        spark.conf.set(name, value)
+
+
+def test_reasons_say_what_is_true_of_the_data(either: SparkSession) -> None:
+    spark = either
     told: list[tuple[str, float, dict[str, int], float | None, float, float]] = [
         ("often", 1.0, {"als": 1}, 0.9, 0.0, 5.0),
         ("habit", 1.0, {"als": 1}, 0.9, 0.0, 5.0),
