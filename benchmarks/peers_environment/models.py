@@ -5,7 +5,8 @@
 SCOPE: all or new, as both without. Reads from the folder <part>.parquet (user_id, item_id, days, age: days before the
 part's instant) and <part>_users.parquet (user_id, relevant, relevant_new) of the parts `early`, whose users tune, and
 `train`, whose users are asked in the end. Writes lists.parquet: user_id, model, scope, items (best first), and
-seconds.json: of each model's last fit and lists.
+seconds.json: of each model's last fit and lists. A peer that fails is told with its error and has no lists: the others'
+hold for an hour's work. Ends with 1 when all failed.
 
 Each peer is tuned on the early part for all items and for new ones apart, by its own grid, and fitted on the whole
 training part with either setting. RecTools' two-stage model is taken as it comes.
@@ -17,6 +18,7 @@ import json
 import os
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -133,7 +135,8 @@ def _spark() -> SparkSession:
     # Its workers run this environment's Python, not that of the process that started this one.
     os.environ["PYSPARK_PYTHON"] = sys.executable
     settings: dict[str, Any] = {
-        "spark.driver.memory": "4g",
+        # Of 68 thousand items its ALS runs out of 4 GiB when it asks for the lists.
+        "spark.driver.memory": "8g",
         "spark.driver.host": "localhost",
         "spark.sql.shuffle.partitions": "8",
         "spark.sql.execution.arrow.pyspark.enabled": "true",
@@ -222,29 +225,47 @@ def ndcg(found: pd.DataFrame, asked: pd.DataFrame, column: str) -> float:
     return float((gain / ideal).mean())
 
 
+def _of_peer(
+    name: str, fit: Callable[[pd.DataFrame, dict[str, Any]], Lists], grid: list[dict[str, Any]],
+    parts: dict[str, pd.DataFrame], users: dict[str, pd.DataFrame], scopes: list[str],
+) -> tuple[list[pd.DataFrame], float]:  # fmt: skip
+    """Its lists by scope, each by the setting that is best on the early part, and the seconds of the last."""
+    asked = {part: frame["user_id"].tolist() for part, frame in users.items()}
+    best, seconds = dict.fromkeys(scopes, (-1.0, grid[0])), 0.0
+    for setting in grid if len(grid) > 1 else ():
+        lists = fit(parts["early"], setting)
+        for scope in scopes:
+            value = ndcg(lists(asked["early"], scope == "new"), users["early"], SCOPES[scope])
+            best[scope] = max(best[scope], (value, setting), key=lambda pair: pair[0])
+    found = []
+    for scope, (value, setting) in best.items():
+        started = time.monotonic()
+        told = fit(parts["train"], setting)(asked["train"], scope == "new")
+        seconds = time.monotonic() - started
+        tuned = f"best of {len(grid)} settings on validation {value:.4f}" if len(grid) > 1 else "as it comes"
+        sys.stderr.write(f"{name}, {scope} items: {tuned}, {setting}; {seconds:.1f} s\n")
+        ordered = told.sort_values(["user_id", "rank"]).groupby("user_id")["item_id"].agg(list)
+        found.append(pd.DataFrame({"user_id": ordered.index, "items": ordered, "model": name, "scope": scope}))
+    return found, seconds
+
+
 def main(folder: Path, scopes: list[str]) -> None:
     parts = {name: pd.read_parquet(folder / f"{name}.parquet") for name in ("early", "train")}
     users = {name: pd.read_parquet(folder / f"{name}_users.parquet") for name in parts}
-    asked = {name: frame["user_id"].tolist() for name, frame in users.items()}
     written, seconds = [], {}
     for name, (fit, grid) in PEERS.items():
         if name in TIMED and not parts["train"]["age"].any():
             sys.stderr.write(f"{name}: left out, as it splits by time and this data has none\n")
             continue
-        best = dict.fromkeys(scopes, (-1.0, grid[0]))
-        for setting in grid if len(grid) > 1 else ():
-            lists = fit(parts["early"], setting)
-            for scope in scopes:
-                value = ndcg(lists(asked["early"], scope == "new"), users["early"], SCOPES[scope])
-                best[scope] = max(best[scope], (value, setting), key=lambda pair: pair[0])
-        for scope, (value, setting) in best.items():
-            started = time.monotonic()
-            found = fit(parts["train"], setting)(asked["train"], scope == "new")
-            seconds[name] = time.monotonic() - started
-            tuned = f"best of {len(grid)} settings on validation {value:.4f}" if len(grid) > 1 else "as it comes"
-            sys.stderr.write(f"{name}, {scope} items: {tuned}, {setting}; {seconds[name]:.1f} s\n")
-            ordered = found.sort_values(["user_id", "rank"]).groupby("user_id")["item_id"].agg(list)
-            written.append(pd.DataFrame({"user_id": ordered.index, "items": ordered, "model": name, "scope": scope}))
+        try:
+            lists, seconds[name] = _of_peer(name, fit, grid, parts, users, scopes)
+        except Exception:
+            traceback.print_exc()
+            sys.stderr.write(f"{name}: left out, as it failed (above)\n")
+            continue
+        written += lists
+    if not written:
+        sys.exit("no peer gave a list; each one's error is above")
     pd.concat(written).to_parquet(folder / "lists.parquet", index=False)
     (folder / "seconds.json").write_text(json.dumps(seconds))
 
