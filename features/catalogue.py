@@ -59,7 +59,7 @@ def priced_in_events(events: DataFrame) -> DataFrame:
         events.filter(paid)
         .groupBy("item_id")
         .agg(
-            F.round(F.max_by(F.col("amount") / F.col("quantity"), latest), 4).alias("price"),
+            F.round(F.max_by(F.try_divide("amount", "quantity"), latest), 4).alias("price"),
             F.max_by("currency", latest).alias("currency"),
             F.max("event_time").alias("priced_at"),
         )

@@ -122,10 +122,10 @@ def pairs(tiles: DataFrame, as_of: datetime) -> DataFrame:
         F.min(F.when(bought, F.col("event_date"))).alias("first_bought"),
         F.max(F.when(bought, F.col("event_date"))).alias("last_bought"),
     )
-    gap = F.when(F.col("days") > 1, (F.col("x_age") - F.col("x_idle")) / (F.col("days") - 1))
+    gap = F.try_divide(F.col("x_age") - F.col("x_idle"), F.col("days") - 1)
     paid = (F.col("x_units") > 0) & (F.col("x_amount") > 0)
     return found.withColumn("x_due", F.try_divide(F.col("x_idle"), gap)).withColumn(
-        "price", F.when(paid, F.col("x_amount") / F.col("x_units"))
+        "price", F.when(paid, F.try_divide("x_amount", "x_units"))
     )
 
 

@@ -35,10 +35,13 @@ def with_reasons(rows: DataFrame, facts: DataFrame, keys: DataFrame, items: Data
 
     rows: user_id, item_id, source, b_category (share of the item's category in what the user did), i_users7, i_users30,
     because (id of the user's own item that speaks most for it, or null).
-    facts: user_id, item_id, bought (days on which the user bought it), first_bought, last_bought (dates), x_idle. keys:
-    item_id, key_category (path of the item's category, levels joined by " > "). items: item_id, title.
+    facts: user_id, item_id, bought (days on which the user bought it), first_bought, last_bought (dates), last_time
+    (when they last wanted it, in whatever way) and x_idle (days since). keys: item_id, key_category (path of the item's
+    category, levels joined by " > "). items: item_id, title.
     """
-    told = facts.select("user_id", "item_id", "bought", "first_bought", "last_bought", F.col("x_idle").alias("_idle"))
+    # Who likes again what they gave up buying has not taken the habit up again.
+    idle = F.col("x_idle") + F.date_diff("last_time", "last_bought")
+    told = facts.select("user_id", "item_id", "bought", "first_bought", "last_bought", idle.alias("_idle"))
     known = rows.join(told, ["user_id", "item_id"], "left")
     titles = items.select(F.col("item_id").alias("because"), F.col("title").alias("because_title"))
     known = known.join(F.broadcast(titles), "because", "left")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from pyspark.sql import SparkSession
@@ -98,6 +98,7 @@ def test_reasons_say_what_is_true_of_the_data(either: SparkSession) -> None:
         ("often", 1.0, {"als": 1}, 0.9, 0.0, 5.0),
         ("habit", 1.0, {"als": 1}, 0.9, 0.0, 5.0),
         ("given up", 1.0, {"als": 1}, 0.9, 0.0, 5.0),
+        ("only liked since", 1.0, {"als": 1}, 0.9, 0.0, 5.0),
         ("daily", 1.0, {"als": 1}, 0.9, 0.0, 5.0),
         ("overdue", 1.0, {"als": 1}, 0.9, 0.0, 5.0),
         ("once", 1.0, {"als": 1}, 0.0, 0.0, 5.0),
@@ -120,7 +121,10 @@ def test_reasons_say_what_is_true_of_the_data(either: SparkSession) -> None:
         ("kind", 0.0, {"category": 1}, None, 0.0, 5.0),
     ]
     # Their places among the person's own items, by how often and by what is due.
-    places = {"often": (1, 1), "habit": (2, 1), "given up": (3, 2), "daily": (3, 2), "overdue": (4, 9), "once": (9, 4)}
+    places = {
+        "often": (1, 1), "habit": (2, 1), "given up": (3, 2), "only liked since": (3, 2), "daily": (3, 2),
+        "overdue": (4, 9), "once": (9, 4),
+    }  # fmt: skip
     ranks = ", ".join(f"{name}_score float, {name}_rank int" for name in TOLD)
     # What does not speak for an item ranks it too: best of all, for nothing.
     rows = spark.createDataFrame(
@@ -138,18 +142,20 @@ def test_reasons_say_what_is_true_of_the_data(either: SparkSession) -> None:
         f"user_id string, item_id string, seen double, {ranks}, b_category double, i_users7 double, i_users30 double, "
         "repurchase_rank int, due_again_rank int",
     ).withColumn("source", source())
+    as_of = datetime(2011, 12, 9, tzinfo=UTC)
     facts = spark.createDataFrame(
         [
             ("u", "often", 4, date(2011, 1, 2), date(2011, 12, 2), 7.0),
             ("u", "habit", 3, date(2011, 11, 1), date(2011, 11, 22), 17.0),
             ("u", "given up", 3, date(2011, 10, 1), date(2011, 10, 22), 48.0),
+            ("u", "only liked since", 3, date(2011, 10, 1), date(2011, 10, 22), 5.0),
             ("u", "daily", 5, date(2011, 11, 1), date(2011, 11, 6), 33.0),
             ("u", "overdue", 2, date(2011, 1, 1), date(2011, 1, 8), 335.0),
             ("u", "once", 1, date(2011, 3, 1), date(2011, 3, 1), 283.0),
             ("u", "liked", 0, None, None, 5.0),
         ],
         "user_id string, item_id string, bought long, first_bought date, last_bought date, x_idle double",
-    )
+    ).withColumn("last_time", F.timestamp_seconds(F.lit(as_of.timestamp()) - 86400 * F.col("x_idle")))
     keys = spark.createDataFrame([("drink", "FOOD > SOFT DRINKS"), ("als", "X")], "item_id string, key_category string")
     because = F.when(F.col("item_id").isin("after tea", "with tea", "als", "visit with tea"), "tea").when(
         F.col("item_id") == "untitled", "nameless"
@@ -161,6 +167,7 @@ def test_reasons_say_what_is_true_of_the_data(either: SparkSession) -> None:
         "often": ("repurchase", "You bought this on 4 days, last on 2 December 2011"),
         "habit": ("due_again", "You buy this about every 11 days, last on 22 November 2011"),
         "given up": ("due_again", "You bought this on 3 days, last on 22 October 2011"),
+        "only liked since": ("due_again", "You bought this on 3 days, last on 22 October 2011"),
         "daily": ("due_again", "You bought this on 5 days, last on 6 November 2011"),
         "overdue": ("repurchase", "You bought this on 2 days, last on 8 January 2011"),
         "once": ("due_again", "You bought this on 1 March 2011"),
