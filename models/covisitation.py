@@ -27,7 +27,7 @@ from pyspark.sql import functions as F
 from lake.errors import ModelError
 from models.candidates import Catalogue
 from models.interactions import is_positive
-from models.scorers import first
+from models.scorers import places
 from models.vectors import bounds_of
 
 # What was done with an item in a visit, less to more: looked at, put into the cart, wanted.
@@ -37,6 +37,9 @@ PAIRS = np.array([[0.1, 0.3, 0.5], [0.1, 0.3, 1.0], [0.1, 0.5, 1.0]])
 # Numbers of one task's sums that are handed on before more are added, and whole units of a weight of 1: sums of whole
 # numbers are the same in any order.
 MOST_SUMS, UNIT = 4_000_000, 2.0**20
+# Sums in one packed row: 4 MB.
+PACK = 250_000
+_PACKED = "slice int, item binary, other binary, units binary"
 
 
 @dataclass(frozen=True)
@@ -73,9 +76,9 @@ def fit_covisitation(
         totals = held.groupBy("item").agg(F.sum(F.col("units").cast("long")).alias("units")).toArrow()
         often = np.zeros(size)
         often[totals["item"].to_numpy()] = totals["units"].to_numpy()
-        triples = visits.repartition(tasks).mapInArrow(_together(size), "item int, other int, units long")
-        # Spark's own sums of so many small rows cost several times these.
-        nearest = triples.repartition(tasks, "item").mapInArrow(
+        sums = visits.repartition(tasks).mapInArrow(_together(size, tasks), _PACKED)
+        # Spark's own sums of so many small rows cost several times these, and their exchange row by row does too.
+        nearest = sums.repartitionById(tasks, "slice").mapInArrow(
             _nearest(size, np.sqrt(often), parameters.neighbours), "item int, other int, score float"
         )
         found = nearest.toArrow()
@@ -106,17 +109,17 @@ def _visits(events: DataFrame, catalogue: Catalogue, as_of: datetime, parameters
     return visits.where(F.size("items").between(2, parameters.most_items)).select("weight", "items")
 
 
-def _together(size: int) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
-    """One task's sums over pairs of items, in whole units."""
+def _together(size: int, slices: int) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    """One task's sums over pairs of items, in whole units, packed by slices of the items."""
 
     def add(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         sums = sp.csr_matrix((size, size), dtype=np.int64)
         for batch in batches:
             sums = sums + _block_sums(batch, size)
             if sums.nnz > MOST_SUMS:
-                yield _triples(sums)
+                yield from _packed(sums, slices)
                 sums = sp.csr_matrix((size, size), dtype=np.int64)
-        yield _triples(sums)
+        yield from _packed(sums, slices)
 
     return add
 
@@ -124,19 +127,21 @@ def _together(size: int) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.Rec
 def _nearest(
     size: int, roots: np.ndarray, neighbours: int
 ) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
-    """Of all sums of one task's items, the best scores of each. Of equals the smaller item wins."""
+    """Of all sums of one slice of the items, the best scores of each. Of equals the smaller item wins."""
 
     def choose(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         sums = sp.csr_matrix((size, size), dtype=np.int64)
-        for batch in batches:
-            item, other, units = (batch.column(name).to_numpy() for name in ("item", "other", "units"))
+        for batch in (batch for batch in batches if batch.num_rows):
+            item, other, units = _unpacked(batch)
             sums = sums + sp.csr_matrix((units, (item, other)), shape=(size, size))
         found = sums.tocoo()
-        scores = (found.data / (roots[found.row] * roots[found.col])).astype(np.float32)
-        item, other = first(found.row, found.col, scores, neighbours)
-        kept = np.asarray(sums[item, other]).ravel() / (roots[item] * roots[other])
-        columns = [pa.array(item.astype(np.int32)), pa.array(other.astype(np.int32)), pa.array(kept.astype(np.float32))]
-        yield pa.record_batch(columns, ["item", "other", "score"])
+        scores = found.data / (roots[found.row] * roots[found.col])
+        # Their order is that of the float32 scores, so that what hardly differs is settled by the item.
+        order = np.lexsort((found.col, -scores.astype(np.float32), found.row))
+        kept = order[places(found.row[order]) < neighbours]
+        columns = [pa.array(part[kept].astype(np.int32)) for part in (found.row, found.col)]
+        scored = pa.array(scores[kept].astype(np.float32))
+        yield pa.record_batch([*columns, scored], ["item", "other", "score"])
 
     return choose
 
@@ -163,7 +168,19 @@ def _block_sums(batch: pa.RecordBatch, size: int) -> sp.csr_matrix:
     return total.astype(np.int64)
 
 
-def _triples(sums: sp.csr_matrix) -> pa.RecordBatch:
+def _packed(sums: sp.csr_matrix, slices: int) -> Iterator[pa.RecordBatch]:
+    """The sums, of each slice of the items in rows of PACK of them at most."""
     found = sums.tocoo()
-    columns = [pa.array(part.astype(np.int32)) for part in (found.row, found.col)]
-    return pa.record_batch([*columns, pa.array(found.data)], ["item", "other", "units"])
+    for number in range(slices):
+        own = np.flatnonzero(found.row % slices == number)
+        for start in range(0, len(own), PACK):
+            kept = own[start : start + PACK]
+            parts = found.row[kept].astype(np.int32), found.col[kept].astype(np.int32), found.data[kept]
+            cells = [pa.array([part.tobytes()], pa.binary()) for part in parts]
+            yield pa.record_batch([pa.array([number], pa.int32()), *cells], ["slice", "item", "other", "units"])
+
+
+def _unpacked(batch: pa.RecordBatch) -> Iterator[np.ndarray]:
+    """Item, other and units of all rows."""
+    for name, kind in (("item", np.int32), ("other", np.int32), ("units", np.int64)):
+        yield np.concatenate([np.frombuffer(cell.as_buffer(), kind) for cell in batch.column(name)])

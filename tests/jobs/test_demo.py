@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 from datetime import date
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from pyspark.sql import SparkSession
 
 from jobs.demo import run_demo
 from jobs.summary import Summary, show
+from lake.runs import newest_done
 from lake.settings import Settings
 from lake.window import Window
 from models import hybrid
@@ -33,10 +35,7 @@ def slice_file(online_retail_file: Path, tmp_path_factory: pytest.TempPathFactor
 
 @pytest.fixture(scope="module")
 def done(spark: SparkSession, slice_file: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Settings, Summary]:
-    settings = Settings(
-        home=tmp_path_factory.mktemp("demo"), missing_consent="granted", shuffle_partitions=2,
-        parameters={"label_windows": 1},
-    )  # fmt: skip
+    settings = Settings(home=tmp_path_factory.mktemp("demo"), missing_consent="granted", shuffle_partitions=2)
     return settings, run_demo(settings, "online-retail-ii", slice_file, nights=0, days=SLICE)
 
 
@@ -51,6 +50,12 @@ def test_every_line_of_the_slice_is_accounted_for(done: tuple[Settings, Summary]
     events = DeltaTable(settings.lake / "silver" / "events").to_pyarrow_table(columns=["event_type"])
     assert events.num_rows == books["clean"]
     assert set(events["event_type"].to_pylist()) == {"purchase", "return"}
+
+
+def test_the_ranker_of_a_demo_learns_from_one_label_window(done: tuple[Settings, Summary]) -> None:
+    settings, _ = done
+    trained = newest_done(settings, "train_models", SLICE)
+    assert trained is not None and len(json.loads(trained["details"]["split"])["labels"]) == 1
 
 
 def test_the_slice_ends_in_segments_metrics_of_all_models_and_lists_with_names_and_reasons(

@@ -13,6 +13,7 @@ from pyspark.sql import functions as F
 
 from lake.errors import ModelError
 from lake.tables import EVENTS
+from models import covisitation
 from models.alike import AlikeParameters, AlikeScorer, fit_alike
 from models.candidates import Catalogue, catalogue
 from models.content import by_popularity, categories
@@ -82,6 +83,19 @@ def test_items_of_a_visit_go_together_by_what_was_done_with_them_and_how_long_ag
     assert not fit_covisitation(events, shelf, AS_OF, replace(parameters, most_items=1)).nnz
     with pytest.raises(ModelError, match="half_life=0"):
         CovisitationParameters(half_life=0).check()
+
+
+def test_sums_of_pairs_are_the_same_after_they_were_packed_by_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(covisitation, "PACK", 2)
+    sums = sp.random_array((7, 7), density=0.5, rng=np.random.default_rng(1), format="csr")
+    sums.data = np.arange(1, sums.nnz + 1) * 2**33
+    rows = list(covisitation._packed(sp.csr_matrix(sums.astype(np.int64)), 3))
+    found = np.zeros((7, 7), np.int64)
+    for row in rows:
+        item, other, units = covisitation._unpacked(row)
+        assert 0 < len(item) <= 2 and set(item % 3) == {row.column("slice")[0].as_py()}
+        found[item, other] += units
+    np.testing.assert_array_equal(found, sums.toarray())
 
 
 def test_people_alike_lend_what_they_chose_and_nobody_is_their_own_neighbour(
