@@ -40,10 +40,10 @@ def run_demo(settings: Settings, source: str, path: Path | None, nights: int, da
     if source not in DAYS:
         raise SettingError(f"there is no demo of {source[:60]!r}; demos: {', '.join(DAYS)}")
     started = time.monotonic()
-    settings = _hurried(settings)
     days = days or DAYS[source]
     if nights >= days.days:
         raise SettingError(f"got {nights} nights of {days.days} days; at least one day must be left to backfill")
+    settings = _hurried(settings)
     history = Window(days.start, days.end - timedelta(days=nights))
     say(f"writing to {settings.home}; {source}: {history} in one window, then {nights} nights")
     with step(f"loading {source} {history}"):

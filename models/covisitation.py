@@ -27,7 +27,7 @@ from pyspark.sql import functions as F
 from lake.errors import ModelError
 from models.candidates import Catalogue
 from models.interactions import is_positive
-from models.scorers import places
+from models.scorers import first
 from models.vectors import bounds_of
 
 # What was done with an item in a visit, less to more: looked at, put into the cart, wanted.
@@ -134,14 +134,13 @@ def _nearest(
         for batch in (batch for batch in batches if batch.num_rows):
             item, other, units = _unpacked(batch)
             sums = sums + sp.csr_matrix((units, (item, other)), shape=(size, size))
+        sums.sort_indices()
         found = sums.tocoo()
-        scores = found.data / (roots[found.row] * roots[found.col])
-        # Their order is that of the float32 scores, so that what hardly differs is settled by the item.
-        order = np.lexsort((found.col, -scores.astype(np.float32), found.row))
-        kept = order[places(found.row[order]) < neighbours]
+        scores = (found.data / (roots[found.row] * roots[found.col])).astype(np.float32)
+        # Their places are in the order of the items.
+        _, kept = first(found.row, np.arange(found.nnz), scores, neighbours)
         columns = [pa.array(part[kept].astype(np.int32)) for part in (found.row, found.col)]
-        scored = pa.array(scores[kept].astype(np.float32))
-        yield pa.record_batch([*columns, scored], ["item", "other", "score"])
+        yield pa.record_batch([*columns, pa.array(scores[kept])], ["item", "other", "score"])
 
     return choose
 
