@@ -47,7 +47,9 @@ def by_user(split: Split, lists: pd.DataFrame) -> np.ndarray:
     return ndcg_of(best[asked], split.new[asked])
 
 
-def of_peers(name: str, python: Path, script: Path, work: Path) -> tuple[dict[str, np.ndarray], dict[str, float]]:
+def of_peers(
+    name: str, python: Path, script: Path, work: Path
+) -> tuple[dict[str, np.ndarray], dict[str, float | None]]:
     """nDCG@10 of each user by peer, and the peers' seconds. work: a folder for what they are given and give."""
     tuning, test = SPLITS[name]()
     work.mkdir(parents=True, exist_ok=True)

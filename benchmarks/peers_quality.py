@@ -92,7 +92,7 @@ def judged(lists: DataFrame, models: tuple[str, ...], asked: DataFrame, history:
     return replicate(judged_lists(lists, asked, item_facts(history, log.items, numbered), numbered, models), models)
 
 
-def beside(context: Context, work: Path) -> tuple[Replicates, dict[str, float]]:
+def beside(context: Context, work: Path) -> tuple[Replicates, dict[str, float | None]]:
     """All peers judged, and their seconds. work: a folder for what they are given and give."""
     log, folder, spark = inputs(context), scratch(context, "peers", "all"), context.spark
     split = time_split(log.wanted, context.window.as_of)
@@ -106,7 +106,9 @@ def beside(context: Context, work: Path) -> tuple[Replicates, dict[str, float]]:
         parts[part] = history, asked
     history, asked = parts["train"]
     made: list[DataFrame] = []
-    seconds = {MLLIB: timed("MLlib's ALS", lambda: made.append(by_mllib(log, split.test, history, asked, folder)))}
+    seconds: dict[str, float | None] = {
+        MLLIB: timed("MLlib's ALS", lambda: made.append(by_mllib(log, split.test, history, asked, folder)))
+    }
     with step("the peers of other packages"):
         subprocess.run([str(PYTHON), str(HERE / "models.py"), str(work)], check=True)
     seconds |= json.loads((work / "seconds.json").read_text())
@@ -123,7 +125,7 @@ def _listed(cell: Any) -> Any:
     return cell if isinstance(cell, str) else None
 
 
-def rows_of(ours: list[dict[str, Any]], found: Replicates, seconds: dict[str, float]) -> list[list[Any]]:
+def rows_of(ours: list[dict[str, Any]], found: Replicates, seconds: dict[str, float | None]) -> list[list[Any]]:
     """Of the table: model, value and interval by scope, seconds."""
     mine = {(row["model"], row["scope"]): row for row in ours}
     rows: list[list[Any]] = []
@@ -139,7 +141,9 @@ def rows_of(ours: list[dict[str, Any]], found: Replicates, seconds: dict[str, fl
 
 
 def main() -> int:
-    """Print the tables and the BENCH lines; 1 when a peer is better than the hybrid, 2 without data or environment."""
+    """Print the tables and the BENCH lines; 1 when a peer is better than the hybrid, or failed, 2 without data or
+    environment.
+    """
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", choices=[*RETAIL, *FILMS], action="append", help="may be given again; default: all")
     parser.add_argument("--trials", type=int, default=60, help="of each model of the project's on MovieLens")
@@ -169,6 +173,7 @@ def main() -> int:
                 figures.add(f"peers_{short}_{model}_{scope}_ndcg10", value, "-")
             best = max(theirs, key=theirs.__getitem__)
             figures.add(f"peers_{short}_{scope}_hybrid_over_{best}", mine[HYBRID, scope] / theirs[best], ">=1")
+        figures.add(f"peers_{short}_failed", list(seconds.values()).count(None), "<=0")
     return figures.end()
 
 
@@ -184,6 +189,7 @@ def _films(name: str, trials: int, figures: Figures) -> None:
     best = max(found, key=lambda model: float(found[model].mean()))
     reached = max(ours.values()) / float(found[best].mean())
     figures.add(f"peers_{name.replace('-', '')}_best_over_{best}", reached, ">=1")
+    figures.add(f"peers_{name.replace('-', '')}_failed", list(seconds.values()).count(None), "<=0")
 
 
 def _cells(value: float, low: float, high: float) -> tuple[float, str]:

@@ -5,8 +5,8 @@
 SCOPE: all or new, as both without. Reads from the folder <part>.parquet (user_id, item_id, days, age: days before the
 part's instant) and <part>_users.parquet (user_id, relevant, relevant_new) of the parts `early`, whose users tune, and
 `train`, whose users are asked in the end. Writes lists.parquet: user_id, model, scope, items (best first), and
-seconds.json: of each model's last fit and lists. A peer that fails is told with its error and has no lists: the others'
-hold for an hour's work. Ends with 1 when all failed.
+seconds.json: of each model's last fit and lists. A peer that fails is told with its error and has neither lists nor
+seconds (null): those of the others are an hour's work. Ends with 1 when all failed.
 
 Each peer is tuned on the early part for all items and for new ones apart, by its own grid, and fitted on the whole
 training part with either setting. RecTools' two-stage model is taken as it comes.
@@ -252,7 +252,8 @@ def _of_peer(
 def main(folder: Path, scopes: list[str]) -> None:
     parts = {name: pd.read_parquet(folder / f"{name}.parquet") for name in ("early", "train")}
     users = {name: pd.read_parquet(folder / f"{name}_users.parquet") for name in parts}
-    written, seconds = [], {}
+    written: list[pd.DataFrame] = []
+    seconds: dict[str, float | None] = {}
     for name, (fit, grid) in PEERS.items():
         if name in TIMED and not parts["train"]["age"].any():
             sys.stderr.write(f"{name}: left out, as it splits by time and this data has none\n")
@@ -262,6 +263,7 @@ def main(folder: Path, scopes: list[str]) -> None:
         except Exception:
             traceback.print_exc()
             sys.stderr.write(f"{name}: left out, as it failed (above)\n")
+            seconds[name] = None
             continue
         written += lists
     if not written:
