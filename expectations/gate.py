@@ -1,4 +1,7 @@
-"""The gate: a table's suite is run by Great Expectations; what fails goes no further.
+"""The gate: Great Expectations decides whether a table may pass; what fails goes no further.
+
+Spark counts the rows that break each rule (expectations/counts.py), for all tables at once; Great Expectations judges
+the counts by the table's suite.
 
 Every verdict is added to Data Docs, without a single value of the table: counts only, so that no user id can
 reach a page. Great Expectations' telemetry and progress bars are off.
@@ -18,6 +21,9 @@ from typing import Any
 
 from pyspark.sql import DataFrame
 
+from expectations.counts import ROWS, counts, told_by
+from expectations.promises import AtLeast, Promise
+from expectations.rules import Rule
 from expectations.suites import Suite, suite_of
 from lake.console import say
 from lake.errors import ContractError
@@ -28,10 +34,6 @@ os.environ["GX_ANALYTICS_ENABLED"] = "false"
 
 KEPT_RESULTS = 20
 SITE = "attune"
-
-# Never a value of the table. Counts cost a query a rule, so they are asked for only when something is broken.
-VERDICT_ONLY = {"result_format": "BOOLEAN_ONLY"}
-COUNTS_ONLY = {"result_format": "BASIC", "partial_unexpected_count": 0, "exclude_unexpected_values": True}
 
 
 def gate(frame: DataFrame, table: str, settings: Settings, run_id: str, *, keep: int = KEPT_RESULTS) -> None:
@@ -50,61 +52,67 @@ def gates(
     Raises ContractError that names each table, each broken rule with its count, and Data Docs.
     """
     suites = [suite_of(table) for _, table in frames]
+    views = [suite.view(frame) for (frame, _), suite in zip(frames, suites, strict=True)]
+    counted = counts([(view, suite.promises) for view, suite in zip(views, suites, strict=True)])
     with _quiet():
         context = new_context(settings.data_docs)
-        verdicts: list[tuple[Suite, Any]] = []
-        for (frame, _), suite in zip(frames, suites, strict=True):
-            result = evaluate(context, frame, suite, name=f"{suite.table} {len(verdicts)}")
-            _raise_if_not_evaluated(result, suite.table)
-            verdicts.append((suite, result))
+        verdicts = [
+            (suite, evaluate(context, found, suite, name=f"{suite.table} {number}"))
+            for number, (suite, found) in enumerate(zip(suites, counted, strict=True))
+        ]
         written = _document(context, verdicts, settings.data_docs, run_id, keep)
-    broken = [_told(suite, result) for suite, result in verdicts if not result.success]
+    broken = [
+        _told(suite, result, found[ROWS])
+        for (suite, result), found in zip(verdicts, counted, strict=True)
+        if not result.success
+    ]
     if broken:
         where = settings.data_docs / "index.html" if written else "not written"
         raise ContractError(f"{'. '.join(broken)}. Nothing downstream was touched. Data Docs: {where}")
 
 
-def _told(suite: Suite, result: Any) -> str:
-    return (
-        f"{suite.table} breaks its contract: {'; '.join(_broken(item) for item in result.results if not item.success)}"
-    )
+def _told(suite: Suite, result: Any, rows: int) -> str:
+    """A table's broken promises in words: the name of each, what is wrong, how often."""
+    row_wise = {promise.name for promise in suite.promises if isinstance(promise, Rule)}
+
+    def told(item: Any) -> str:
+        config, count = item.expectation_config, int(item.result["observed_value"])
+        return f"{config.description}, got {count:,}" + (f" of {rows:,}" if config.meta["rule"] in row_wise else "")
+
+    broken = [told(item) for item in result.results if not item.success]
+    return f"{suite.table} breaks its contract: {'; '.join(broken)}"
 
 
-def evaluate(context: Any, frame: DataFrame, suite: Suite, name: str = "spark") -> Any:
-    """The validation result of the suite; GX bundles all expectations about the same rows into one aggregate.
+def evaluate(context: Any, found: dict[str, int], suite: Suite, name: str) -> Any:
+    """Great Expectations' verdict on what counts() found of the suite's promises: one row, a column a promise.
 
     name: of the source in the context; one that it does not have yet.
     """
+    import pandas as pd
     from great_expectations.core import ExpectationSuite
 
-    # GX would cache the frame unless told that it need not.
-    source = context.data_sources.add_spark(name=name, persist=False)
-    batch_definition = source.add_dataframe_asset(name=suite.table).add_batch_definition_whole_dataframe("all")
-    batch = batch_definition.get_batch(batch_parameters={"dataframe": suite.view(frame)})
+    asset = context.data_sources.add_pandas(name=name).add_dataframe_asset(name=suite.table)
+    batch_definition = asset.add_batch_definition_whole_dataframe("counts")
+    batch = batch_definition.get_batch(batch_parameters={"dataframe": pd.DataFrame([found])})
     expectations = ExpectationSuite(name=suite.table, expectations=_expectations(suite))
-    result = batch.validate(expectations, result_format=VERDICT_ONLY)
-    return result if result.success else batch.validate(expectations, result_format=COUNTS_ONLY)
+    return batch.validate(expectations, result_format="BASIC")
 
 
 def _expectations(suite: Suite) -> list[Any]:
-    return [promise.expectation() for promise in suite.promises]
+    """That no row breaks a rule, that no key is there twice, that there are rows enough."""
+    from great_expectations.expectations import ExpectColumnMaxToBeBetween, ExpectColumnMinToBeBetween
 
+    def of(promise: Promise) -> Any:
+        common: dict[str, Any] = {"column": told_by(promise), "meta": {"rule": promise.name}}
+        if isinstance(promise, AtLeast):
+            said = f"{promise.name}: not {promise.reason}"
+            return ExpectColumnMinToBeBetween(min_value=promise.rows, description=said, **common)
+        kind = "row with " if isinstance(promise, Rule) else ""
+        return ExpectColumnMaxToBeBetween(
+            max_value=0, description=f"{promise.name}: no {kind}{promise.reason}", **common
+        )
 
-def _raise_if_not_evaluated(result: Any, table: str) -> None:
-    """GX turns a fault of Spark into a failed expectation; a fault is not a broken contract and may be retried."""
-    for item in result.results:
-        fault = _fault(item.exception_info)
-        if fault:
-            raise RuntimeError(f"{table}: {_name(item)} could not be evaluated: {fault}")
-
-
-def _fault(info: Any) -> str | None:
-    """The message of an exception, from either of the two shapes GX reports it in."""
-    if not info:
-        return None
-    parts = [info] if "raised_exception" in info else list(info.values())
-    messages = [str(part.get("exception_message")) for part in parts if part.get("raised_exception")]
-    return messages[0].splitlines()[0][:300] if messages else None
+    return [of(promise) for promise in suite.promises]
 
 
 def _document(context: Any, verdicts: Sequence[tuple[Suite, Any]], folder: Path, run_id: str, keep: int) -> bool:
@@ -179,19 +187,6 @@ def _files(folder: Path) -> dict[str, Any]:
         "base_directory": str(folder),
         "suppress_store_backend_id": True,
     }
-
-
-def _name(item: Any) -> str:
-    return str(item.expectation_config.meta["rule"])
-
-
-def _broken(item: Any) -> str:
-    """A broken rule in words: its name, what is wrong, how often."""
-    result = item.result or {}
-    count = result.get("unexpected_count", result.get("observed_value"))
-    of = result.get("element_count")
-    described = str(item.expectation_config.description or _name(item))
-    return f"{described}, got {count:,}" + (f" of {of:,}" if of else "") if count is not None else described
 
 
 @contextmanager

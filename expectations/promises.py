@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
-
-from pyspark.sql import Column
-from pyspark.sql import functions as F
 
 from expectations.rules import Rule
 
@@ -24,18 +20,6 @@ class Unique:
         """The columns it looks at."""
         return frozenset(self.columns)
 
-    def projected(self) -> dict[str, Column]:
-        """The columns that the expectation needs, by name."""
-        return {name: F.col(name) for name in self.columns}
-
-    def expectation(self) -> Any:
-        """The Great Expectations object."""
-        from expectations.keys import ExpectKeysToBeUnique
-
-        return ExpectKeysToBeUnique(
-            columns=list(self.columns), description=f"{self.name}: no {self.reason}", meta={"rule": self.name}
-        )
-
 
 @dataclass(frozen=True)
 class AtLeast:
@@ -49,18 +33,6 @@ class AtLeast:
     def needs(self) -> frozenset[str]:
         """No column in particular."""
         return frozenset()
-
-    def projected(self) -> dict[str, Column]:
-        """No column in particular."""
-        return {}
-
-    def expectation(self) -> Any:
-        """The Great Expectations object."""
-        from great_expectations.expectations import ExpectTableRowCountToBeBetween
-
-        return ExpectTableRowCountToBeBetween(
-            min_value=self.rows, description=f"{self.name}: not {self.reason}", meta={"rule": self.name}
-        )
 
 
 Promise = Rule | Unique | AtLeast

@@ -3,14 +3,10 @@
 What only a whole table can promise is in expectations/promises.py.
 
 A rule has a name, a reason (what a person reads in silver.rejected and in Data Docs), the columns it looks at
-and, where it does not concern every row, the condition under which it applies. `holds` is its face in Spark,
-by which rows are kept or rejected in one pass; `expectation` its face in Great Expectations, which gates the
-cleaned table. Two laws make the faces agree: a null passes every rule but `present`, and a rule does not
-apply to a row whose condition is not certainly true.
-
-GX evaluates each distinct row condition in a job of its own, but all expectations about the same rows in one.
-So a condition goes into the column instead: the expectation looks at `target`, computed by `projected`, which
-is null (nothing to check) where the rule does not apply.
+and, where it does not concern every row, the condition under which it applies. `holds` is the predicate: by it rows
+are kept or rejected in one pass, and by it expectations/counts.py counts the rows of a table that break the rule,
+of which the gate's expectation is that there are none. Two laws: a null passes every rule but `present`, and a rule
+does not apply to a row whose condition is not certainly true.
 """
 
 from __future__ import annotations
@@ -21,7 +17,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import reduce
 from operator import and_
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from pyspark.sql import Column
 from pyspark.sql import functions as F
@@ -66,10 +62,6 @@ class Rule(ABC):
     def check(self) -> Column:
         """Whether the row is as it should be; null where there is nothing to check."""
 
-    @abstractmethod
-    def _expectation(self, common: dict[str, Any]) -> Any:
-        """The expectation object with the parameters all have in common."""
-
     @property
     def needs(self) -> frozenset[str]:
         """The columns without which the rule cannot be evaluated."""
@@ -79,20 +71,6 @@ class Rule(ABC):
     def column(self) -> str:
         """The column it is about; of two, the first."""
         return self.columns[0]
-
-    @property
-    def target(self) -> str:
-        """The column that the expectation looks at: its own, or the projected one of a conditional rule."""
-        return self.column if self.condition is None else f"{self.column} where {self.condition}"
-
-    def projected(self) -> dict[str, Column]:
-        """The columns that the expectation needs, by name."""
-        plain = {name: F.col(name) for name in self.columns}
-        return plain if self.condition is None else plain | {self.target: self._where(self.condition.predicate())}
-
-    def _where(self, applies: Column) -> Column:
-        """The column where the rule applies, and what keeps the rule elsewhere."""
-        return F.when(applies, F.col(self.column))
 
     def when(self: R, condition: Condition) -> R:
         """The rule, for the rows of the condition only."""
@@ -107,46 +85,29 @@ class Rule(ABC):
         kept = F.coalesce(self.check(), F.lit(True))
         return kept if self.condition is None else kept | ~self.condition.predicate()
 
-    def expectation(self) -> Any:
-        """The Great Expectations object that fails when a row of the projected columns breaks the rule."""
-        return self._expectation(
-            {"description": f"{self.name}: no row with {self.reason}", "meta": {"rule": self.name}}
-        )
-
 
 @dataclass(frozen=True)
-class _Present(Rule):
+class Present(Rule):
+    """The column is not null."""
+
     def check(self) -> Column:
         return F.col(self.column).isNotNull()
 
-    @property
-    def target(self) -> str:
-        return self.column if self.condition is None else f"{self.column} given where {self.condition}"
-
-    def _where(self, applies: Column) -> Column:
-        return F.when(~applies | F.col(self.column).isNotNull(), F.lit(True))
-
-    def _expectation(self, common: dict[str, Any]) -> Any:
-        from great_expectations.expectations import ExpectColumnValuesToNotBeNull
-
-        return ExpectColumnValuesToNotBeNull(column=self.target, **common)
-
 
 @dataclass(frozen=True)
-class _InSet(Rule):
+class InSet(Rule):
+    """The column is one of the values."""
+
     values: tuple[str | bool | int, ...] = ()
 
     def check(self) -> Column:
         return F.col(self.column).isin(*self.values)
 
-    def _expectation(self, common: dict[str, Any]) -> Any:
-        from great_expectations.expectations import ExpectColumnValuesToBeInSet
-
-        return ExpectColumnValuesToBeInSet(column=self.target, value_set=list(self.values), **common)
-
 
 @dataclass(frozen=True)
-class _Between(Rule):
+class Between(Rule):
+    """The column lies between two bounds."""
+
     low: Number = 0
     high: Number = 0
     strict_low: bool = False
@@ -159,75 +120,48 @@ class _Between(Rule):
             value < high if self.strict_high else value <= high
         )
 
-    def _expectation(self, common: dict[str, Any]) -> Any:
-        from great_expectations.expectations import ExpectColumnValuesToBeBetween
-
-        return ExpectColumnValuesToBeBetween(
-            column=self.target, min_value=self.low, max_value=self.high, strict_min=self.strict_low,
-            strict_max=self.strict_high, **common,
-        )  # fmt: skip
-
 
 @dataclass(frozen=True)
-class _Matches(Rule):
+class Matches(Rule):
+    """The pattern is found in the column."""
+
     pattern: str = ""
 
     def check(self) -> Column:
         return F.col(self.column).rlike(self.pattern)
 
-    def _expectation(self, common: dict[str, Any]) -> Any:
-        from great_expectations.expectations import ExpectColumnValuesToMatchRegex
-
-        return ExpectColumnValuesToMatchRegex(column=self.target, regex=self.pattern, **common)
-
 
 @dataclass(frozen=True)
-class _MaxLength(Rule):
+class MaxLength(Rule):
+    """The text is no longer than that."""
+
     length: int = 0
 
     def check(self) -> Column:
         return F.length(self.column) <= F.lit(self.length)
 
-    def _expectation(self, common: dict[str, Any]) -> Any:
-        from great_expectations.expectations import ExpectColumnValueLengthsToBeBetween
-
-        return ExpectColumnValueLengthsToBeBetween(column=self.target, max_value=self.length, **common)
-
 
 @dataclass(frozen=True)
-class _NotAfter(Rule):
+class NotAfter(Rule):
+    """The first column is not above the second."""
+
     def check(self) -> Column:
         return F.col(self.columns[0]) <= F.col(self.columns[1])
-
-    @property
-    def target(self) -> str:
-        compared = " not after ".join(self.columns)
-        return compared if self.condition is None else f"{compared} where {self.condition}"
-
-    def projected(self) -> dict[str, Column]:
-        """The comparison itself: what GX asks of a pair of columns takes two jobs of its own a pair."""
-        applies = F.lit(True) if self.condition is None else self.condition.predicate()
-        return {self.target: F.when(applies, self.check())}
-
-    def _expectation(self, common: dict[str, Any]) -> Any:
-        from great_expectations.expectations import ExpectColumnValuesToBeInSet
-
-        return ExpectColumnValuesToBeInSet(column=self.target, value_set=[True], **common)
 
 
 def present(column: str, reason: str | None = None) -> Rule:
     """The column is not null."""
-    return _Present(f"{column}_present", reason or f"{column} missing", (column,))
+    return Present(f"{column}_present", reason or f"{column} missing", (column,))
 
 
 def in_set(column: str, values: Iterable[str | bool | int], reason: str | None = None) -> Rule:
     """The column is one of the values."""
-    return _InSet(f"{column}_in_set", reason or f"{column} unknown", (column,), values=tuple(values))
+    return InSet(f"{column}_in_set", reason or f"{column} unknown", (column,), values=tuple(values))
 
 
 def is_true(column: str, reason: str | None = None) -> Rule:
     """The flag is true. Compute flags without nulls: a null passes."""
-    return _InSet(f"{column}_true", reason or f"{column} false", (column,), values=(True,))
+    return InSet(f"{column}_true", reason or f"{column} false", (column,), values=(True,))
 
 
 def between(
@@ -236,7 +170,7 @@ def between(
 ) -> Rule:  # fmt: skip
     """The column lies between two finite bounds, so NaN and infinity fail."""
     text = f"{column} not between {low} and {high}"
-    return _Between(
+    return Between(
         name or f"{column}_between", reason or text, (column,), low=low, high=high, strict_low=strict_low,
         strict_high=strict_high,
     )  # fmt: skip
@@ -244,19 +178,19 @@ def between(
 
 def matches(column: str, pattern: str, reason: str | None = None) -> Rule:
     """The Java regular expression is found in the column: anchor it with \\A and \\z to cover all of it."""
-    return _Matches(f"{column}_matches", reason or f"{column} malformed", (column,), pattern=pattern)
+    return Matches(f"{column}_matches", reason or f"{column} malformed", (column,), pattern=pattern)
 
 
 def max_length(column: str, length: int, reason: str | None = None) -> Rule:
     """The text has at most so many characters."""
-    return _MaxLength(
+    return MaxLength(
         f"{column}_max_length", reason or f"{column} longer than {length} characters", (column,), length=length
     )
 
 
 def not_after(first: str, second: str, reason: str | None = None) -> Rule:
     """The first column is before, or equal to, the second."""
-    return _NotAfter(f"{first}_not_after_{second}", reason or f"{first} after {second}", (first, second))
+    return NotAfter(f"{first}_not_after_{second}", reason or f"{first} after {second}", (first, second))
 
 
 def failed(rules: Sequence[Rule]) -> Column:

@@ -1,4 +1,4 @@
-"""Every rule through both faces: the predicate that quarantines and the expectation that gates must agree."""
+"""Every rule as the predicate that quarantines and gates, and beside Great Expectations' own expectation of it."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
 
+from benchmarks.native_expectations import verdict
+from expectations.counts import counts
 from expectations.events import ROW_RULES
-from expectations.gate import evaluate, new_context
+from expectations.gate import new_context
 from expectations.rules import Rule, all_hold, among, applicable, failed, in_set, is_true, matches, not_after, present
-from expectations.suites import Suite
 from lake.tables import EVENTS
 
 COLUMNS = f"{EVENTS.schema}, received_at timestamp, unit_price double, flag boolean"
@@ -83,19 +83,22 @@ def test_each_good_row_keeps_every_rule_and_each_bad_row_is_told_every_reason(sp
     assert set().union(*expected) == {rule.reason for rule in ROW_RULES}, "a rule without a row that breaks it"
 
 
-def test_great_expectations_finds_the_same_broken_rows_as_the_predicates(spark: SparkSession, tmp_path: Path) -> None:
+def test_great_expectations_own_expectations_find_the_same_broken_rows_as_the_gate_counts(
+    spark: SparkSession, tmp_path: Path
+) -> None:
     frame = _frame(spark, [*ALSO_GOOD, {}, {"flag": False}, *(row for row, _ in BAD)]).coalesce(1).cache()
-    counts = frame.agg(*(F.count_if(~rule.holds()).alias(rule.name) for rule in RULES)).collect()[0].asDict()
-    result = evaluate(new_context(tmp_path), frame, Suite("every rule", RULES))
+    (counted,) = counts([(frame, RULES)])
+    result = verdict(new_context(tmp_path), frame, RULES, "BASIC")
     found = {item.expectation_config.meta["rule"]: item.result["unexpected_count"] for item in result.results}
-    assert found == counts
-    assert min(counts.values()) > 0
+    assert found | {"rows": frame.count()} == counted
+    assert min(found.values()) > 0
 
 
-def test_great_expectations_passes_what_the_predicates_pass(spark: SparkSession, tmp_path: Path) -> None:
+def test_great_expectations_own_expectations_pass_what_the_predicates_pass(spark: SparkSession, tmp_path: Path) -> None:
     frame = _frame(spark, [*ALSO_GOOD, {}]).coalesce(1)
-    result = evaluate(new_context(tmp_path), frame, Suite("every rule", RULES))
+    result = verdict(new_context(tmp_path), frame, RULES, "BOOLEAN_ONLY")
     assert result.success, [item.expectation_config.meta["rule"] for item in result.results if not item.success]
+    assert sum(counts([(frame, RULES)])[0].values()) == len(ALSO_GOOD) + 1
 
 
 def test_a_verdict_is_never_null_even_where_everything_else_is(spark: SparkSession) -> None:

@@ -1,4 +1,4 @@
-"""Keys that more than one row has: counted by the gate, and never named."""
+"""What the gate counts: keys that more than one row has are counted, and never named."""
 
 from __future__ import annotations
 
@@ -45,9 +45,6 @@ def test_keys_of_more_than_one_row_are_counted_and_not_named(spark: SparkSession
 
 
 def test_a_table_whose_keys_are_all_different_passes(spark: SparkSession, settings: Settings) -> None:
-    gate(
-        spark.createDataFrame([("anna", "tea"), ("ben", "tea")], "user_id string, item_id string"),
-        TABLE,
-        settings,
-        "run",
-    )
+    """Those whose hashes are the same, too: a hash passes nulls over."""
+    rows = [("anna", "tea"), ("ben", "pan"), ("cleo", None), (None, "cleo")]
+    gate(spark.createDataFrame(rows, "user_id string, item_id string"), TABLE, settings, "run")
