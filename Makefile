@@ -78,7 +78,7 @@ bench-idle: setup ## seconds of jobs that have nothing to do
 	@$(BIN)/python -m benchmarks.idle
 
 bench-nights: setup ## one night's features after 30 and 365 days of history, and from nothing
-	@$(BIN)/python -m benchmarks.nights $(if $(TILES),--tiles $(TILES))
+	@$(BIN)/python -m benchmarks.nights $(if $(EVENTS),--events $(EVENTS))
 
 demo: setup ## run the main job on Complete Journey: files in, recommendations out
 	@$(BIN)/attune demo --missing-consent granted

@@ -1,7 +1,8 @@
 """RFM and affinities of a whole log, beside DuckDB and polars computing the same numbers. `make bench-backfill`.
 
-All read the same Parquet files of clean events and write their rows. Ours goes by day tiles, as every night does, and
-writes them too. The second log is only to be seen through, in the memory that Spark is given.
+All read the same Parquet files of the generator's genuine events (benchmarks/genuine.py) and write their rows. Ours
+goes by day tiles, as every night does, and writes them too. The second log is only to be seen through, in the memory
+that Spark is given.
 """
 
 from __future__ import annotations
@@ -11,13 +12,13 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 from pyspark.sql import DataFrame, SparkSession
 
 from benchmarks.console import Figures, timed
-from benchmarks.nights import NIGHT, catalogue_rows, events_of, rows_of, whole
+from benchmarks.genuine import write_genuine
 from benchmarks.peers import by_duckdb, by_polars
 from features.affinity import anchor_of, item_keys, leanings, leanings_at
 from features.item_history import only
@@ -25,21 +26,18 @@ from features.lift import of_users
 from features.rfm import rfm
 from features.tiles import user_day, user_item_day
 from lake.console import say
+from lake.generator import Params
 from lake.session import session
 from lake.settings import Settings
-from lake.tables import EVENTS
 
-DAYS = 365
-AS_OF = NIGHT + timedelta(days=DAYS)
+START, DAYS = date(2025, 6, 1), 365
+AS_OF = START + timedelta(days=DAYS)
 ITEMS = 20_000
 
 
-def write_events(spark: SparkSession, folder: Path, events: int, users: int) -> DataFrame:
-    """Clean events of a year as Parquet, and the catalogue beside them in `items`."""
-    rows = rows_of(spark, DAYS, events // DAYS, users, ITEMS, 1)
-    whole(events_of(rows), EVENTS).write.parquet(str(folder / "events"))
-    catalogue_rows(spark, ITEMS).write.parquet(str(folder / "items"))
-    return spark.read.parquet(str(folder / "events"))
+def parameters(events: int, users: int) -> Params:
+    """A log of a year."""
+    return Params(users=users, items=ITEMS, events=events, start=START, days=DAYS, seed=1, bots=0.0, others=0.0)
 
 
 def ours(spark: SparkSession, folder: Path, out: Path) -> tuple[int, int]:
@@ -71,7 +69,7 @@ def main() -> int:
         home = Path(folder)
         settings = Settings(home=home / "attune", spark_memory=given.memory, shuffle_partitions=8)
         spark = session(settings, "attune bench-backfill")
-        timed(f"writing {given.events:,} events", lambda: write_events(spark, home, given.events, given.users))
+        write_genuine(spark, parameters(given.events, given.users), home)
         (home / "out").mkdir()
         runs: dict[str, Callable[[], tuple[int, int]]] = {
             "ours": lambda: ours(spark, home, home / "out"),
@@ -89,7 +87,7 @@ def main() -> int:
         if given.large:
             shutil.rmtree(home / "events")
             shutil.rmtree(home / "items")
-            timed(f"writing {given.large:,} events", lambda: write_events(spark, home, given.large, given.users))
+            write_genuine(spark, parameters(given.large, given.users), home)
             large = timed(f"ours, {given.large:,} events in {given.memory}", lambda: ours(spark, home, home / "out"))
             figures.add("backfill_large_over_small", large / seconds["ours"], "-")
         spark.stop()

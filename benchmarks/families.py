@@ -28,8 +28,8 @@ from benchmarks.als_quality import SHARED
 from benchmarks.console import Figures
 from benchmarks.families_aside import ASIDE, beside
 from benchmarks.quality import METRIC, RETAIL, loaded
-from jobs.factors import scratch
 from jobs.job import Context
+from jobs.scratch import scratch
 from jobs.train_models import inputs
 from lake.console import emit_table, say, step
 from lake.settings import Settings

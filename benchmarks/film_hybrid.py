@@ -12,8 +12,8 @@ from typing import Any
 
 import pandas as pd
 
-from jobs.factors import scratch
 from jobs.job import Context
+from jobs.scratch import scratch
 from jobs.train_models import inputs, workers
 from lake.console import say, step
 from models import hybrid

@@ -27,8 +27,8 @@ from benchmarks.als_quality import SHARED
 from benchmarks.console import Figures, timed
 from benchmarks.peers_films import of_peers
 from benchmarks.quality import FILMS, METRIC, RETAIL, films, interval, loaded
-from jobs.factors import scratch
 from jobs.job import Context, execute
+from jobs.scratch import scratch
 from jobs.train_models import inputs
 from lake.console import emit_table, say, step
 from lake.settings import Settings

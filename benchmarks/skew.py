@@ -15,16 +15,15 @@ import sys
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from benchmarks.console import Figures, timed
-from benchmarks.nights import NIGHT, PRICE, rows_of
 from jobs.job import execute
 from lake.console import emit_table
 from lake.session import session
@@ -32,6 +31,10 @@ from lake.settings import Settings
 from lake.sources import load
 from lake.window import Window
 
+NIGHT = date(2025, 6, 1)
+PRICE = 9.5
+# Views, likes, carts and purchases as in the log that the generator follows.
+PURCHASES, CARTS, LIKES = 0.021, 0.053, 0.028
 DAYS = 10
 HOT = 0.1
 TASKS, SECONDS = 3, 0.5
@@ -59,6 +62,29 @@ device = "web"
 [events.time]
 format = "iso"
 """
+
+
+def rows_of(spark: SparkSession, days: int, a_day: int, users: int, items: int, seed: int) -> DataFrame:
+    """[n, day, user_id, item_id, kind]: a_day rows a day. The busiest tenth of users has half of them."""
+
+    def draw(question: str) -> Column:
+        return F.pmod(F.xxhash64("n", F.lit(f"{seed} {question}")), F.lit(1 << 40)) / float(1 << 40)
+
+    kind = (
+        F.when(F.col("_kind") < PURCHASES, "purchase")
+        .when(F.col("_kind") < PURCHASES + CARTS, "add_to_cart")
+        .when(F.col("_kind") < PURCHASES + CARTS + LIKES, "like")
+        .otherwise("view")
+    )
+    return (
+        spark.range(days * a_day)
+        .withColumnRenamed("id", "n")
+        .withColumn("day", F.floor(F.col("n") / a_day).cast("int"))
+        .withColumn("user_id", F.concat(F.lit("user-"), F.floor(F.pow(draw("user"), 3.3) * users).cast("string")))
+        .withColumn("item_id", F.concat(F.lit("item-"), F.floor(F.pow(draw("item"), 2) * items).cast("string")))
+        .withColumn("_kind", draw("kind"))
+        .withColumn("kind", kind)
+    )
 
 
 def skewed(spark: SparkSession, events: int, bot: int) -> DataFrame:

@@ -56,8 +56,8 @@ def rejected_rows(judged: DataFrame, run_id: str) -> DataFrame:
 
 
 def passing(judged: DataFrame) -> DataFrame:
-    """The rows without a reason, with is_duplicate."""
-    return mark_duplicates(judged.filter(F.size("reasons") == 0))
+    """The rows without a reason, with is_duplicate; by user, as the windows of features/sessions.py want them."""
+    return mark_duplicates(judged.filter(F.size("reasons") == 0).repartition("user_id"))
 
 
 def finish(
@@ -69,4 +69,4 @@ def finish(
     there are none.
     """
     matched = match_returns(events, earlier)
-    return sessionise(mark_bots(matched), gap_minutes, context).withColumn("user_bucket", bucket)
+    return mark_bots(sessionise(matched, gap_minutes, context)).withColumn("user_bucket", bucket)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from datetime import date, timedelta
 from functools import reduce
 
-from pyspark import StorageLevel
 from pyspark.sql import DataFrame, Observation
 from pyspark.sql import functions as F
 
@@ -21,6 +20,7 @@ from features.people import consents_in_files, described_in_files, users_in_file
 from features.sessions import RETURN_DAYS
 from features.standardise import standardise
 from jobs.job import CLEANED_FROM, Context, Report
+from jobs.scratch import settled
 from lake import delta, log
 from lake.codes import country_codes, currency_codes
 from lake.console import say, step
@@ -53,27 +53,25 @@ def run(context: Context) -> Report:
     read, first_day = _measure(bronze, context)
     window = Window(min(first_day, context.window.start), context.window.end)
     rows = [_judged(context, mapping, _of_window(bronze[mapping.name], window), window) for mapping in mappings]
-    # Kept, because three tables are made of it; and so that no filter is pushed below, which would repeat every
+    # Settled, because three tables are made of it; and so that no filter is pushed below, which would repeat every
     # expression in every predicate.
-    judged = reduce(DataFrame.unionByName, rows).persist(StorageLevel.MEMORY_AND_DISK)
-
-    with step(f"rejecting and cleaning {read:,} rows"):
-        delta.replace_window(
-            rejected_rows(judged, run_id), settings, REJECTED, delta.in_window("window_date", window), run_id
-        )
-        seen = Observation("clean")
-        observed = passing(judged).observe(seen, F.count_if("is_duplicate").alias("duplicates"))
-        events = finish(
-            observed.filter(~F.col("is_duplicate")),
-            delta.user_bucket(),
-            settings.session_gap_minutes,
-            _earlier_purchases(context, window, judged),
-            _session_context(context, window),
-        )
-        delta.replace_window(events, settings, EVENTS, delta.in_window("event_date", window), run_id)
-    with step("catalogue"):
-        _items_in_events(context, judged)
-    judged.unpersist()
+    with settled(reduce(DataFrame.unionByName, rows), context, f"judging {read:,} rows") as judged:
+        with step("rejecting and cleaning"):
+            delta.replace_window(
+                rejected_rows(judged, run_id), settings, REJECTED, delta.in_window("window_date", window), run_id
+            )
+            seen = Observation("clean")
+            observed = passing(judged).observe(seen, F.count_if("is_duplicate").alias("duplicates"))
+            events = finish(
+                observed.filter(~F.col("is_duplicate")),
+                delta.user_bucket(),
+                settings.session_gap_minutes,
+                _earlier_purchases(context, window, judged),
+                _session_context(context, window),
+            )
+            delta.replace_window(events, settings, EVENTS, delta.in_window("event_date", window), run_id)
+        with step("catalogue"):
+            _items_in_events(context, judged)
     report = _report(context, window, read, int(seen.get.get("duplicates") or 0))
     report.check_books()
     with step("gate: silver.events"):

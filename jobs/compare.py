@@ -11,9 +11,9 @@ from dataclasses import asdict, dataclass
 from datetime import date, timedelta
 from typing import Any
 
-from jobs.factors import scratch
 from jobs.job import Context
 from jobs.parameters import parameters_of
+from jobs.scratch import scratch
 from jobs.summary import show_cold_start, show_metrics
 from jobs.train_models import inputs, registry
 from jobs.version import code_version

@@ -1,9 +1,6 @@
-"""Where trainings of ALS live: their scratch folders, and the vectors that a night leaves for the next."""
+"""The vectors of ALS that a night leaves for the next."""
 
 from __future__ import annotations
-
-import shutil
-import time
 
 from pyspark.sql import functions as F
 
@@ -12,20 +9,6 @@ from lake import delta, log
 from lake.console import say
 from lake.tables import ITEM_FACTORS, USER_FACTORS
 from models.als import Factors
-
-STALE_DAYS = 7
-
-
-def scratch(context: Context, job: str, part: str) -> str:
-    """A training's own folder, the same when the job runs again for the same window. It goes with the fit.
-
-    Folders that a killed job left and nobody came back to go after STALE_DAYS: they hold vectors of people.
-    """
-    home = context.settings.checkpoints / "als"
-    for folder in home.glob(f"{job}-*"):
-        if time.time() - folder.stat().st_mtime > STALE_DAYS * 86400:
-            shutil.rmtree(folder, ignore_errors=True)
-    return str(home / f"{job}-{context.window.end}-{part}")
 
 
 def last_factors(context: Context, rank: int) -> Factors | None:

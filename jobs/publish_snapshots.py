@@ -14,10 +14,11 @@ from features.consent import without_consent
 from features.engagement import engagement
 from features.lift import of_users
 from jobs import value
-from jobs.factors import last_factors, scratch
+from jobs.factors import last_factors
 from jobs.job import Context, Report
 from jobs.kept_sources import keep, last_kept
 from jobs.parameters import parameters_of
+from jobs.scratch import scratch
 from jobs.train_models import registry
 from jobs.user_state import state_at
 from lake import delta, log

@@ -14,9 +14,9 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from features.consent import consented_events
-from jobs.factors import scratch
 from jobs.job import Context, Report
 from jobs.parameters import parameters_of
+from jobs.scratch import scratch
 from jobs.version import code_version
 from lake import delta
 from lake.console import say, step

@@ -12,9 +12,9 @@ from dataclasses import asdict, dataclass
 from datetime import date, timedelta
 from typing import Any
 
-from jobs.factors import scratch
 from jobs.job import Context
 from jobs.parameters import parameters_of
+from jobs.scratch import scratch
 from jobs.train_models import INPUTS, inputs, registry, workers
 from jobs.version import code_version
 from lake import delta, log

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from pyspark.sql import SparkSession
 
-from jobs.factors import STALE_DAYS, keep_factors, last_factors, scratch
+from jobs.factors import keep_factors, last_factors
 from jobs.job import Context
+from jobs.scratch import STALE_DAYS, scratch
 from lake import delta
 from lake.settings import Settings
 from lake.window import Window
