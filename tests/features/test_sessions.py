@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from features.clean import finish, passing
 from features.sessions import BOT_EVENTS_A_DAY, mark_bots, mark_duplicates, match_returns, sessionise
 
 NOON = datetime(2024, 6, 1, 12)
@@ -93,3 +94,14 @@ def test_a_session_across_midnight_is_the_same_day_by_day_as_at_once(spark: Spar
     second = sessionise(events.filter(F.col("event_time") >= midnight), 30, first)
     assert _sessions(first) | _sessions(second) == at_once
     assert len(set(at_once.values())) == 2
+
+
+def test_events_that_come_by_user_are_exchanged_once(spark: SparkSession) -> None:
+    """Left to itself Spark exchanges them for duplicates by key, by id, and for all that follows."""
+    judged = _events(spark, ("a", "u", "i", "view", 0)).selectExpr(
+        "*", "event_id AS _natural_key", "event_time AS received_at", "'f' AS _file", "1L AS _row_hash",
+        "array() AS reasons",
+    )  # fmt: skip
+    events = finish(passing(judged).filter(~F.col("is_duplicate")), F.lit(0), 30, None, None)
+    plan = events._jdf.queryExecution().executedPlan().toString()
+    assert plan.count("Exchange hashpartitioning") == 1, plan

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import time
 from datetime import date, timedelta
-from pathlib import Path
 
 from pyspark.sql import SparkSession
 
 from jobs.factors import keep_factors, last_factors
 from jobs.job import Context
-from jobs.scratch import STALE_DAYS, scratch
 from lake import delta
 from lake.settings import Settings
 from lake.window import Window
@@ -59,13 +55,3 @@ def test_vectors_of_another_rank_are_no_start(spark: SparkSession, settings: Set
     keep_factors(night(settings, 0), factors(spark, 1.0))
     assert last_factors(night(settings, 1), 3) is None
     assert last_factors(night(settings, 1), 2) is not None
-
-
-def test_what_a_killed_job_left_goes_when_nobody_comes_back(settings: Settings) -> None:
-    old, young = (Path(scratch(night(settings, number), "train_models", "test")) for number in (0, 1))
-    for folder in (old, young):
-        folder.mkdir(parents=True)
-    past = time.time() - (STALE_DAYS + 1) * 86400
-    os.utime(old, (past, past))
-    assert scratch(night(settings, 1), "train_models", "test") == str(young)
-    assert young.exists() and not old.exists()
