@@ -55,9 +55,15 @@ def rejected_rows(judged: DataFrame, run_id: str) -> DataFrame:
     )  # fmt: skip
 
 
-def passing(judged: DataFrame) -> DataFrame:
-    """The rows without a reason, with is_duplicate; by user, as the windows of features/sessions.py want them."""
-    return mark_duplicates(judged.filter(F.size("reasons") == 0).repartition("user_id"))
+def passing(judged: DataFrame, partitions: int | None = None) -> DataFrame:
+    """The rows without a reason, with is_duplicate; by user, as the windows of features/sessions.py want them.
+
+    partitions: how many; None leaves it to Spark. A task sorts its rows once for each window, and all of these sorts
+    share its memory: five million rows a task did not fit into 4 GB.
+    """
+    fine = judged.filter(F.size("reasons") == 0)
+    user = F.col("user_id")
+    return mark_duplicates(fine.repartition(partitions, user) if partitions else fine.repartition(user))
 
 
 def finish(

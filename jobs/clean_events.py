@@ -32,6 +32,7 @@ from lake.tables import CONSENTS, EVENTS, ITEMS, REJECTED, USERS
 from lake.window import EARLIEST, Window
 
 AHEAD = ("great_expectations",)
+ROWS_A_TASK = 500_000
 
 
 def run(context: Context) -> Report:
@@ -61,7 +62,9 @@ def run(context: Context) -> Report:
                 rejected_rows(judged, run_id), settings, REJECTED, delta.in_window("window_date", window), run_id
             )
             seen = Observation("clean")
-            observed = passing(judged).observe(seen, F.count_if("is_duplicate").alias("duplicates"))
+            observed = passing(judged, _partitions(context, read)).observe(
+                seen, F.count_if("is_duplicate").alias("duplicates")
+            )
             events = finish(
                 observed.filter(~F.col("is_duplicate")),
                 delta.user_bucket(),
@@ -77,6 +80,12 @@ def run(context: Context) -> Report:
     with step("gate: silver.events"):
         gate(_window_of(context, "silver.events", "event_date", window), "silver.events", settings, run_id)
     return report
+
+
+def _partitions(context: Context, rows: int) -> int | None:
+    """Into how many parts so many rows are divided by user; None for a window that Spark divides well enough."""
+    parts = -(-rows // ROWS_A_TASK)
+    return parts if parts > context.settings.shuffle_partitions else None
 
 
 def _anything(context: Context, mappings: list[Mapping]) -> bool:

@@ -24,6 +24,7 @@ CORRUPT = "_corrupt_record"
 MOST_KEYS = 2_000
 
 _CORRUPT_READ = "\u0001corrupt"  # while reading; no column of a file is called so
+_URI = "_metadata.file_path"
 _NANOS = "spark.sql.legacy.parquet.nanosAsLong"
 
 
@@ -40,13 +41,11 @@ def read_text_rows(spark: SparkSession, landing: Path, section: Section, files: 
 
 def with_json_keys(spark: SparkSession, landing: Path, section: Section, files: list[Inspected]) -> list[Inspected]:
     """JSON lines files with the keys of their objects as columns, or refused: one pass over all of them."""
-    lines = spark.read.text(_paths(files)).select(
-        _file(landing, files), F.explode(F.json_object_keys("value")).alias("key")
-    )
-    keys = {
-        row["_file"]: sorted(row["keys"])
-        for row in lines.groupBy("_file").agg(F.slice(F.collect_set("key"), 1, MOST_KEYS + 1).alias("keys")).collect()
-    }
+    lines = spark.read.text(_paths(files)).select(F.col(_URI).alias("uri"), F.json_object_keys("value").alias("keys"))
+    # Most lines of a file have the same keys in the same order: few lists are left, and few paths to decode.
+    told = lines.distinct().select(_file(landing, files, "uri"), F.explode("keys").alias("key")).groupBy("_file")
+    found_keys = told.agg(F.slice(F.collect_set("key"), 1, MOST_KEYS + 1).alias("keys"))
+    keys = {row["_file"]: sorted(row["keys"]) for row in found_keys.collect()}
     found = []
     for file in files:
         names = keys.get(file.path.relative_to(landing).as_posix())
@@ -159,10 +158,12 @@ def _paths(files: list[Inspected]) -> list[str]:
     return [re.sub(r"([\\*?\[\]{}])", r"\\\1", str(file.path)) for file in files]
 
 
-def _file(landing: Path, files: list[Inspected]) -> Column:
+def _file(landing: Path, files: list[Inspected], uri: str = _URI) -> Column:
     """The file of a row, below the landing folder, as `_file`."""
     if len(files) == 1:
         return F.lit(files[0].path.relative_to(landing).as_posix()).alias("_file")
-    # Spark gives an encoded URI, in which + is a plain plus sign.
-    decoded = F.url_decode(F.replace(F.col("_metadata.file_path"), F.lit("+"), F.lit("%2B")))
-    return F.substr(F.regexp_replace(decoded, "^file:/+", "/"), F.lit(len(str(landing)) + 2)).alias("_file")
+    # Spark gives an encoded URI, in which + is a plain plus sign; where it has no %, decoding it row by row is spared.
+    decoded = F.url_decode(F.replace(F.col(uri), F.lit("+"), F.lit("%2B")))
+    path = F.when(F.contains(F.col(uri), F.lit("%")), decoded).otherwise(F.col(uri))
+    # file:/landing/... or file:///landing/...
+    return F.substr(path, F.locate(str(landing), path) + F.lit(len(str(landing)) + 1)).alias("_file")
