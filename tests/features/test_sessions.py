@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -96,12 +97,13 @@ def test_a_session_across_midnight_is_the_same_day_by_day_as_at_once(spark: Spar
     assert len(set(at_once.values())) == 2
 
 
-def test_events_that_come_by_user_are_exchanged_once(spark: SparkSession) -> None:
+@pytest.mark.parametrize("partitions", [None, 3])
+def test_events_that_come_by_user_are_exchanged_once(spark: SparkSession, partitions: int | None) -> None:
     """Left to itself Spark exchanges them for duplicates by key, by id, and for all that follows."""
     judged = _events(spark, ("a", "u", "i", "view", 0)).selectExpr(
         "*", "event_id AS _natural_key", "event_time AS received_at", "'f' AS _file", "1L AS _row_hash",
         "array() AS reasons",
     )  # fmt: skip
-    events = finish(passing(judged).filter(~F.col("is_duplicate")), F.lit(0), 30, None, None)
+    events = finish(passing(judged, partitions).filter(~F.col("is_duplicate")), F.lit(0), 30, None, None)
     plan = events._jdf.queryExecution().executedPlan().toString()
     assert plan.count("Exchange hashpartitioning") == 1, plan

@@ -10,6 +10,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from features.clean import NOT_A_PRODUCT, TOO_LATE, UNPARSABLE
+from jobs import clean_events
 from jobs.job import Report, execute
 from lake import delta
 from lake.errors import SourceError
@@ -117,8 +118,9 @@ def test_late_rows_correct_their_own_day_and_older_ones_are_reported(
 
 
 def test_day_by_day_gives_the_same_events_as_one_window(
-    spark: SparkSession, settings: Settings, tmp_path: Path
+    spark: SparkSession, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Also where the window is so large that it is divided into more tasks than the session would make."""
     lines = [
         _line(1, day=1, time="23:50:00"),
         _line(2, day=2, time="00:05:00"),
@@ -127,7 +129,9 @@ def test_day_by_day_gives_the_same_events_as_one_window(
     ]
     window = Window(JUNE, JUNE + timedelta(days=3))
     _land(settings, tmp_path, "all", *lines)
-    _run(settings, window)
+    with monkeypatch.context() as small:
+        small.setattr(clean_events, "ROWS_A_TASK", 1)
+        _run(settings.model_copy(update={"shuffle_partitions": 1}), window)
     nightly = settings.model_copy(update={"home": tmp_path / "nightly"})
     for day, number in ((0, [0]), (1, [1, 2]), (2, [3])):
         _land(nightly, tmp_path, f"day{day}", *(lines[index] for index in number))
