@@ -14,7 +14,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from deltalake import DeltaTable
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from benchmarks.console import Figures
@@ -24,7 +24,7 @@ from lake import delta, log, upkeep
 from lake.console import emit_table, say
 from lake.session import session
 from lake.settings import Settings
-from lake.tables import EVENTS, RUNS, USER_STATE, Table
+from lake.tables import EVENTS, RUNS, USER_STATE
 from lake.window import Window
 
 FIRST = date(2025, 1, 1)
@@ -42,17 +42,11 @@ def night(spark: SparkSession, settings: Settings, number: int) -> None:
                         F.lit(day).alias("event_date"))  # fmt: skip
     events = events.withColumn("user_bucket", delta.user_bucket())
     predicate = delta.in_window("event_date", Window.day(day))
-    delta.replace_window(_filled(events, EVENTS), settings, EVENTS, predicate, "bench")
+    delta.replace_window(delta.completed(events, EVENTS), settings, EVENTS, predicate, "bench")
     active = events.select("user_id", "user_bucket").distinct().withColumn("days", F.lit(number))
-    delta.merge(_filled(active, USER_STATE), settings, USER_STATE, "bench")
+    delta.merge(delta.completed(active, USER_STATE), settings, USER_STATE, "bench")
     row = dict.fromkeys(RUNS.names) | {"run_id": str(number), "job": "bench", "started_at": datetime.now(UTC)}
     log.append(settings, RUNS, [row], "bench")
-
-
-def _filled(frame: DataFrame, table: Table) -> DataFrame:
-    return frame.withColumns(
-        {item.name: F.lit(None).cast(item.type) for item in table.columns if item.name not in frame.columns}
-    )
 
 
 def files(settings: Settings) -> dict[str, int]:

@@ -18,14 +18,15 @@ from lake.generator import Params
 from lake.generator.catalogue import item_id, items
 from lake.generator.events import of_people
 from lake.generator.people import user_id
-from lake.tables import EVENTS, ITEMS, Table
+from lake.tables import EVENTS, ITEMS
 
 
 def write_genuine(spark: SparkSession, params: Params, folder: Path) -> None:
     """Write folder/events and folder/items. params: without bots."""
     timed(f"writing {params.events:,} events", lambda: _events(spark, params).write.parquet(str(folder / "events")))
     catalogue = items(spark, params).withColumn("category", F.array("department", "range", "type"))
-    _whole(catalogue.withColumn("source", F.lit("generated")), ITEMS).write.parquet(str(folder / "items"))
+    catalogue = catalogue.withColumn("source", F.lit("generated"))
+    delta.conform(delta.completed(catalogue, ITEMS), ITEMS).write.parquet(str(folder / "items"))
 
 
 def _events(spark: SparkSession, params: Params) -> DataFrame:
@@ -43,10 +44,5 @@ def _events(spark: SparkSession, params: Params) -> DataFrame:
         "source": F.lit("generated"),
         "is_bot": F.lit(False),
     }
-    return _whole(rows.withColumns(found).withColumn("user_bucket", delta.user_bucket()), EVENTS)
-
-
-def _whole(frame: DataFrame, table: Table) -> DataFrame:
-    """The columns of the contract; null where the frame lacks one."""
-    lacking = {item.name: F.lit(None).cast(item.type) for item in table.columns if item.name not in frame.columns}
-    return delta.conform(frame.withColumns(lacking), table)
+    named = rows.withColumns(found).withColumn("user_bucket", delta.user_bucket())
+    return delta.conform(delta.completed(named, EVENTS), EVENTS)

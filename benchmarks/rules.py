@@ -53,8 +53,7 @@ def standard(spark: SparkSession, settings: Settings, folder: Path, events: int)
         "user_bucket": delta.user_bucket(),
     }
     rows = rows.filter(F.col("_corrupt_record").isNull()).withColumns(derived)
-    lacking = {name: F.lit(None).cast("string") for name in EVENTS.names if name not in rows.columns}
-    once = rows.withColumns(lacking).drop("_source_row").dropDuplicates(["event_id"])
+    once = delta.completed(rows, EVENTS).drop("_source_row").dropDuplicates(["event_id"])
     once.write.parquet(str(folder / "standard"))
     return spark.read.parquet(str(folder / "standard"))
 

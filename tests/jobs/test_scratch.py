@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from datetime import date, timedelta
 from pathlib import Path
@@ -34,14 +35,19 @@ def test_what_a_killed_job_left_goes_when_nobody_comes_back(settings: Settings) 
     assert young.exists() and not old.exists()
 
 
-def test_a_settled_frame_is_computed_once_and_leaves_nothing(spark: SparkSession, settings: Settings) -> None:
-    """Also when its reader fails."""
-    home = settings.checkpoints / "settled"
-    random = spark.sql("SELECT rand() AS number")
-    with settled(random, night(settings, 0), "drawing") as drawn:
-        assert drawn.collect() == drawn.collect()
+def test_a_settled_frame_is_computed_once_and_leaves_nothing(
+    spark: SparkSession, settings: Settings, tmp_path: Path
+) -> None:
+    """It does not ask its source again; and leaves nothing also when its reader fails."""
+    home, source = settings.checkpoints / "settled", tmp_path / "source"
+    spark.range(3).write.parquet(str(source))
+    read = spark.read.parquet(str(source))
+    with settled(read, night(settings, 0), "copying") as copied:
+        shutil.rmtree(source)
+        assert copied.count() == 3
         assert len(list(home.iterdir())) == 1
-    with pytest.raises(ValueError, match="no"), settled(random, night(settings, 0), "drawing"):
+    assert not list(home.iterdir())
+    with pytest.raises(ValueError, match="no"), settled(spark.range(1).toDF("number"), night(settings, 0), "counting"):
         raise ValueError("no")
     assert not list(home.iterdir())
 
