@@ -18,11 +18,15 @@ from subprocess import run
 
 from pyspark.sql import functions as F
 
+import models.als
 from lake.session import session
 from lake.settings import Settings
 from models.als import AlsParameters, fit_als, item_matrix
 
-PARAMETERS = AlsParameters(rank=32, epochs=30, least_users=1, checkpoint_every=5)
+# Who kills at the sixth epoch must hear of it long before the last: epochs that take longer than those of so few rows
+# need, and many looks an epoch.
+POLL = 0.02
+PARAMETERS = AlsParameters(rank=64, epochs=30, steps=8, least_users=1, checkpoint_every=5)
 
 
 def main(folder: Path, master: str, kill: bool, die: bool, short: bool) -> None:
@@ -38,6 +42,7 @@ def main(folder: Path, master: str, kill: bool, die: bool, short: bool) -> None:
         )
         .distinct()
     )
+    models.als.POLL = POLL
     heard: list[str] = []
 
     def progress(message: str) -> None:
