@@ -114,12 +114,8 @@ def totals(users: DataFrame) -> DataFrame:
     def add(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             entries = unpacked(batch.column("packed"))
-            entries = by_level(entries.take(np.flatnonzero(entries.dimension < len(OF_ITEMS))))
-            (units, *_) = entries.amounts
-            # A sum over users would not fit into 64 bits; those of its halves do.
-            halves = replace(
-                entries, user=np.zeros_like(entries.user), amounts=(units >> 32, units & 0xFFFFFFFF)
-            ).together()
+            entries = entries.take(np.flatnonzero(entries.dimension < len(OF_ITEMS)))
+            halves = by_level(_by_key(entries)).together()
             yield pa.RecordBatch.from_pydict(
                 {
                     "dimension": _names(halves),
@@ -258,6 +254,20 @@ def _names(entries: Entries) -> pa.Array:
 def _numbers(batch: pa.RecordBatch, name: str, kind: type = np.int64) -> np.ndarray:
     """A column of numbers; null, where there are no leanings, is 0."""
     return pc.fill_null(batch.column(name), 0).to_numpy(zero_copy_only=False).astype(kind)
+
+
+def _by_key(entries: Entries) -> Entries:
+    """One entry for each dimension and key, of all users: the halves of their units, high and low. A sum over users
+    would not fit into 64 bits; those of its halves do.
+    """
+    (units, *_), names = entries.amounts, max(1, len(entries.keys))
+    place = entries.dimension * names + entries.key
+    high, low = (np.zeros(len(OF_ITEMS) * names, np.int64) for _ in range(2))
+    np.add.at(high, place, units >> 32)
+    np.add.at(low, place, units & 0xFFFFFFFF)
+    found = np.flatnonzero(np.bincount(place, minlength=len(high)))
+    amounts = (high[found], low[found])
+    return replace(entries, user=np.zeros_like(found), dimension=found // names, key=found % names, amounts=amounts)
 
 
 def _filled(rows: pa.Table, name: str) -> np.ndarray:

@@ -113,11 +113,14 @@ def _unpacked(column: pa.Array) -> tuple[np.ndarray, np.ndarray, tuple[np.ndarra
     place = np.repeat(begin[:-1] + 1 - bounds[:-1], count) + np.arange(bounds[-1])
     stride = np.repeat(count, count)
     head, *amounts = (words[place + section * stride] for section in range(_SECTIONS))
-    ends = np.concatenate([[0], np.cumsum(head >> 8)])
-    behind = 8 * (begin[:-1] + 1 + _SECTIONS * count) - ends[bounds[:-1]]
-    text = words.view(np.uint8)[np.repeat(behind, np.diff(ends[bounds])) + np.arange(ends[-1])]
-    offsets = pa.py_buffer(ends.astype(np.int32))
-    names = pa.StringArray.from_buffers(len(head), offsets, pa.py_buffer(text))
+    sizes = head >> 8
+    ends = np.concatenate([[0], np.cumsum(sizes)])
+    first = np.repeat(8 * (begin[:-1] + 1 + _SECTIONS * count) - ends[bounds[:-1]], count) + ends[:-1]
+    # Keys where they lie, and between them what is none: taking every second copies no byte by its place.
+    offsets = np.empty(2 * len(head) + 1, np.int32)
+    offsets[0:-1:2], offsets[1::2], offsets[-1] = first, first + sizes, 8 * len(words)
+    held = pa.Array.from_buffers(pa.binary(), 2 * len(head), [None, pa.py_buffer(offsets), pa.py_buffer(words)])
+    names = held.take(pa.array(np.arange(0, 2 * len(head), 2))).cast(pa.string())
     return np.repeat(np.arange(len(column)), count), head & 255, tuple(amounts), names
 
 
