@@ -27,7 +27,7 @@ from benchmarks.peers import by_duckdb
 from features.affinity import leanings_at
 from features.lift import of_users
 from features.rfm_windows import windowed
-from features.tiles import user_day, user_item_day
+from features.tiles import in_order, user_day, user_item_day
 from jobs import build_features
 from jobs.job import CLEANED_FROM, Context
 from lake import delta, log
@@ -73,8 +73,8 @@ def prepare(spark: SparkSession, settings: Settings, log_folder: Path, days: int
     events = spark.read.parquet(str(log_folder / "events"))
     delta.append(spark.read.parquet(str(log_folder / "items")), settings, ITEMS, "bench")
     past = events.filter((F.col("event_date") >= F.lit(NIGHT - timedelta(days=days))) & (F.col("event_date") < NIGHT))
-    delta.append(user_item_day(past), settings, USER_ITEM_DAY, "bench")
-    delta.append(user_day(past), settings, USER_DAY, "bench")
+    delta.append(in_order(user_item_day(past)), settings, USER_ITEM_DAY, "bench")
+    delta.append(in_order(user_day(past)), settings, USER_DAY, "bench")
     delta.append(events.filter(F.col("event_date") >= NIGHT), settings, EVENTS, "bench")
     runs = []
     for number in range(NIGHTS):

@@ -83,6 +83,13 @@ def user_day(events: DataFrame) -> DataFrame:
     return days(rows, DAYPARTS)
 
 
+def in_order(tiles: DataFrame) -> DataFrame:
+    """The tiles of each partition in the order of their days, to be written: who reads the last days of a file that
+    holds a year passes over the pages of all others.
+    """
+    return tiles.sortWithinPartitions("event_date")
+
+
 def sign_of(tiles: DataFrame) -> Column:
     """What a tile counts as: its column sign, -1 for one that is taken back; 1 where tiles have none."""
     return F.col("sign") if "sign" in tiles.columns else F.lit(1).alias("sign")

@@ -22,7 +22,7 @@ from features.intent import OPEN_DAYS, SEARCH_DAYS, intent, open_items, searches
 from features.lift import of_users
 from features.rfm import scored
 from features.rfm_windows import windowed
-from features.tiles import user_day, user_item_day
+from features.tiles import in_order, user_day, user_item_day
 from jobs import due, held, value
 from jobs.contexts import contexts_at
 from jobs.drift import check_drift
@@ -123,12 +123,13 @@ def _write_tiles(context: Context, tiles: Window, consents: DataFrame, missing: 
     events = _table(context, EVENTS.name).filter(delta.in_window("event_date", read))
     allowed = consented_events(events, consents, missing, context.window.as_of)
     written = delta.in_window("event_date", tiles)
+    made = {USER_ITEM_DAY: user_item_day(allowed), USER_DAY: user_day(allowed)}
     together(
         *(
             partial(
-                delta.replace_window, make(allowed).filter(written), context.settings, table, written, context.run_id
+                delta.replace_window, in_order(frame.filter(written)), context.settings, table, written, context.run_id
             )
-            for table, make in ((USER_ITEM_DAY, user_item_day), (USER_DAY, user_day))
+            for table, frame in made.items()
         )
     )
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import shutil
 from datetime import date
+from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
+from deltalake import DeltaTable
 from pyspark.sql import SparkSession
 
 from jobs.job import Report
-from lake import delta
+from lake import delta, log
 from lake.errors import ContractError, SettingError
 from lake.settings import Settings
 from lake.tables import (
@@ -52,6 +55,14 @@ def test_a_window_gives_tiles_and_features_of_those_who_consent_and_a_repeat_giv
     run(home)
     for table in tables:
         assert_same_rows(read(spark, home, table.name), before[table.name])
+
+
+def test_tiles_of_a_window_lie_in_the_order_of_their_days(story: dict[int, tuple[Settings, Report]]) -> None:
+    for table in (USER_ITEM_DAY, USER_DAY):
+        files = DeltaTable(log.address(story[1][0], table.name)).file_uris()
+        days = [pq.read_table(Path(uri.removeprefix("file://")))["event_date"].to_pylist() for uri in files]
+        assert days and all(found == sorted(found) for found in days), table.name
+        assert any(len(set(found)) > 1 for found in days), "else the order of days says nothing"
 
 
 def test_a_failed_gate_leaves_every_feature_untouched(spark: SparkSession, home: Settings) -> None:
