@@ -57,5 +57,5 @@ def _used() -> Column:
             for place, (kind, name) in enumerate(DONE.items())
         )
     )
-    done = F.filter(F.array_sort(kinds), lambda entry: entry["events"] < 0)
+    done = F.filter(F.sort_array(kinds), lambda entry: entry["events"] < 0)
     return F.transform(done, lambda entry: entry["kind"])

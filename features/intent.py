@@ -48,8 +48,12 @@ def open_items(user_item_day: DataFrame, as_of: date | Column) -> DataFrame:
         "user_id", "user_bucket", "item_id", "event_date", F.greatest(views, clicks).alias("looks"),
         put.alias("put"), taken.alias("taken"), sum((_count(name) for name in SETTLING), F.lit(0)).alias("settling"),
     ).filter("looks > 0 OR put > 0 OR taken > 0 OR settling > 0")  # fmt: skip
-    settled = F.max(F.when(F.col("settling") > 0, F.col("event_date"))).over(Window.partitionBy("user_id", "item_id"))
-    since = said.withColumn("settled", settled).filter("settled IS NULL OR event_date > settled")
+    # All that follows is by user, and in the order of a number: names would be compared for each place in it.
+    placed = said.repartition("user_id").withColumn("_place", F.xxhash64("user_id", "item_id"))
+    settled = F.max(F.when(F.col("settling") > 0, F.col("event_date"))).over(
+        Window.partitionBy("_place", "user_id", "item_id")
+    )
+    since = placed.withColumn("settled", settled).filter("settled IS NULL OR event_date > settled")
     found = since.groupBy("user_id", "item_id").agg(
         F.max("user_bucket").alias("user_bucket"),
         F.max(F.when(F.col("put") > F.col("taken"), F.col("event_date"))).alias("_put"),
