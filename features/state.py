@@ -67,7 +67,10 @@ def changed(
         .join(state.select("user_id"), "user_id", "left_anti")
         .withColumn("unknown", F.lit(True))
     )
-    both = new.join(parts, "user_id", "full").join(unknown, "user_id", "full").join(_prefixed(state), "user_id", "left")
+    # Of the others, most on most nights, nothing is exchanged: so few names as a day holds go to every task.
+    named = day_changes.select("user_id").unionByName(item_changes.select("user_id"))
+    known = _prefixed(state.join(named, "user_id", "left_semi"))
+    both = new.join(parts, "user_id", "full").join(unknown, "user_id", "full").join(known, "user_id", "left")
     rows = both.select(
         "user_id",
         F.coalesce("user_bucket", "_bucket").alias("user_bucket"),

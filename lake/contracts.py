@@ -31,7 +31,8 @@ class Table:
     window: the date column that replace_window replaces by. person: holds data of people.
     tracked: Delta keeps the rows that each write adds and removes, for what is kept up by changes.
     clustered: column that compaction sorts by; None leaves rows in the order of time. keep_days: rows whose window
-    date is older go with the upkeep of tables.
+    date is older go with the upkeep of tables. deletion_vectors: a MERGE marks the rows that it replaces in their files
+    and writes new ones alone, until the upkeep of tables; readers need minReaderVersion 3.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Table:
     tracked: bool = False
     clustered: str | None = None
     keep_days: int | None = None
+    deletion_vectors: bool = False
     retention: str = "until erased"
     erasure: str = "MERGE from the erasure ledger, then vacuum"
 

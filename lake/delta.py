@@ -41,6 +41,7 @@ CONFLICTS = (
     ConcurrentTransactionException, ConcurrentWriteException, MetadataChangedException, ProtocolChangedException,
 )  # fmt: skip
 USER_BUCKETS = 256
+DELETION_VECTORS = "delta.enableDeletionVectors"
 
 T = TypeVar("T")
 
@@ -72,13 +73,18 @@ def ensure(spark: SparkSession, settings: Settings, table: Table) -> None:
         builder = builder.property("delta.dataSkippingStatsColumns", ",".join(table.stats))
     if table.tracked:
         builder = builder.property("delta.enableChangeDataFeed", "true")
-    # Readers without Spark (delta-rs, DuckDB, polars) must be able to open every table.
-    builder = builder.property("delta.minReaderVersion", "1").property("delta.enableDeletionVectors", "false")
+    if table.deletion_vectors:
+        builder = builder.property(DELETION_VECTORS, "true")
+    else:
+        # Readers without Spark (delta-rs, DuckDB, polars) must be able to open the table.
+        builder = builder.property("delta.minReaderVersion", "1").property(DELETION_VECTORS, "false")
     retrying(builder.execute)
 
 
 def _migrate(spark: SparkSession, settings: Settings, table: Table) -> None:
     """Add the contract's columns that the table lacks, null in its rows, in one commit without data."""
+    if table.deletion_vectors and log.properties(settings, table.name).get(DELETION_VECTORS) != "true":
+        _mark_deletions(spark, settings, table)
     lacking = log.lacking(settings, table)
     if not lacking:
         return
@@ -87,6 +93,14 @@ def _migrate(spark: SparkSession, settings: Settings, table: Table) -> None:
     nothing = spark.createDataFrame([], table.schema).select(*columns)
     writer = nothing.write.format("delta").mode("append").option("mergeSchema", "true")
     retrying(lambda: writer.save(str(table_path(settings, table.name))))
+    log.set_statistics(settings, table)
+
+
+def _mark_deletions(spark: SparkSession, settings: Settings, table: Table) -> None:
+    """Let a table of an earlier contract have deletion vectors, in one commit without data."""
+    path = str(table_path(settings, table.name))
+    retrying(lambda: DeltaTable.forPath(spark, path).addFeatureSupport("deletionVectors"))
+    log.set_properties(settings, table.name, {DELETION_VECTORS: "true"})
     log.set_statistics(settings, table)
 
 

@@ -116,11 +116,19 @@ def lacking(settings: Settings, table: Table) -> list[Column]:
     return [item for item in table.columns if item.name not in have]
 
 
+def properties(settings: Settings, name: str) -> dict[str, str]:
+    """Delta's properties of a table that is there."""
+    return dict(DeltaTable(address(settings, name)).metadata().configuration)
+
+
+def set_properties(settings: Settings, name: str, values: dict[str, str]) -> None:
+    """Set them, in a commit without data."""
+    DeltaTable(address(settings, name)).alter.set_table_properties(values)
+
+
 def set_statistics(settings: Settings, table: Table) -> None:
     """Let the log keep ranges of just the columns that the contract says."""
-    DeltaTable(address(settings, table.name)).alter.set_table_properties(
-        {"delta.dataSkippingStatsColumns": ",".join(table.stats)}
-    )
+    set_properties(settings, table.name, {"delta.dataSkippingStatsColumns": ",".join(table.stats)})
 
 
 def arrow_schema(table: Table) -> pa.Schema:

@@ -71,7 +71,7 @@ def turn(settings: Settings, base: Marker | None) -> str:
 def track(settings: Settings, table: Table) -> None:
     """See that a tracked table keeps its changes from now on: one of an earlier Attune does not."""
     if not _keeps_changes(DeltaTable(log.address(settings, table.name))):
-        DeltaTable(log.address(settings, table.name)).alter.set_table_properties({KEEPS_CHANGES: "true"})
+        log.set_properties(settings, table.name, {KEEPS_CHANGES: "true"})
 
 
 def tracked(settings: Settings, table: Table, since: int) -> bool:

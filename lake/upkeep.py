@@ -21,6 +21,8 @@ SMALL, LARGE = 32 << 20, 128 << 20
 # So many small files are no burden yet.
 FEW = 8
 LISTING_TASKS = 8
+# Operations of Delta's that mark rows in a table with deletion vectors.
+MARKING = ("MERGE", "DELETE", "UPDATE")
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ def due(settings: Settings, name: str, table: Table | None, as_of: date, pinned:
     """Whether keep_up has anything to do, told without Spark by the log and a listing of the table's folder."""
     if table is not None and (log.lacking(settings, table) or _expired(settings, table, as_of) is not None):
         return True
-    if _is_scattered(settings, name):
+    if _is_scattered(settings, name) or _is_marked(settings, name, table):
         return True
     # Without deleting: delta-rs counts change files among what nothing refers to, which Spark's vacuum then judges.
     # It names removed files for as long as the log does.
@@ -103,6 +105,19 @@ def _is_scattered(settings: Settings, name: str) -> bool:
     return sum(size < SMALL for size in _files(settings, name)) > FEW
 
 
+def _is_marked(settings: Settings, name: str, table: Table | None) -> bool:
+    """Whether rows that were replaced or deleted may still be in its files: since rows were last put together."""
+    if table is None or not table.deletion_vectors:
+        return False
+    for commit in DeltaTable(log.address(settings, name)).history():
+        # Sorting takes every file, and an overwrite leaves none.
+        if commit["operation"] == "OPTIMIZE" or commit.get("operationParameters", {}).get("mode") == "Overwrite":
+            return False
+        if commit["operation"] in MARKING:
+            return True
+    return False
+
+
 def _expire(spark: SparkSession, settings: Settings, table: Table, as_of: date) -> bool:
     last = _expired(settings, table, as_of)
     if last is None:
@@ -114,7 +129,7 @@ def _expire(spark: SparkSession, settings: Settings, table: Table, as_of: date) 
 
 def _compact(spark: SparkSession, settings: Settings, name: str, table: Table | None) -> None:
     """Put small files together. Done week by week the files stay in the order of time, as each holds its weeks."""
-    if not _is_scattered(settings, name):
+    if not _is_scattered(settings, name) and not _is_marked(settings, name, table):
         return
     optimize = SparkTable.forPath(spark, log.address(settings, name)).optimize()
     with delta.configured(

@@ -87,6 +87,9 @@ USER_STATE = Table(
     owner="build_features",
     written="merge",
     clustered="user_bucket",
+    # Each of its files holds somebody who was active on the day: a night would write all of them anew.
+    deletion_vectors=True,
+    erasure="MERGE from the erasure ledger, then upkeep and vacuum",
     keys=("user_id",),
     columns=(
         USER,
@@ -114,6 +117,6 @@ USER_STATE = Table(
         ),
         column("period", "int", "of the user's last event, in periods of 168 days since 1970; null without leanings"),
         column("packed", "binary", "dimension, key and amounts of each leaning, as of an anchor: features/packing.py"),
-        column("touched", "date", "the end of the window that changed the row last"),
+        column("touched", "date", "the end of the window that changed the row last", stats=True),
     ),
 )

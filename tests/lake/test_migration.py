@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from deltalake import DeltaTable
 from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
 
 from lake import delta, log
 from lake.settings import Settings
-from lake.tables import ITEMS, RUNS
+from lake.tables import ITEMS, RUNS, USER_STATE
 
 OLDER = Path(__file__).parent / "older"
 # What silver.items lacked when the stored table was written.
@@ -62,9 +64,27 @@ def test_new_columns_are_described_and_get_statistics(spark: SparkSession, older
     assert table.metadata().configuration["delta.dataSkippingStatsColumns"] == ",".join(ITEMS.stats)
 
 
-def test_a_table_written_without_spark_gets_the_column_with_its_next_row(settings: Settings) -> None:
-    from dataclasses import replace
+def test_a_state_without_deletion_vectors_gets_them_and_keeps_its_rows(spark: SparkSession, settings: Settings) -> None:
+    earlier = replace(USER_STATE, deletion_vectors=False)
+    anna, ben = (
+        delta.completed(spark.createDataFrame([(user, 1)], "user_id string, days long"), USER_STATE).coalesce(1)
+        for user in ("anna", "ben")
+    )
+    delta.append(anna.unionByName(ben).coalesce(1), settings, earlier, "run")
+    delta.merge(ben.withColumn("days", F.lit(2)), settings, earlier, "run")
+    uri = log.address(settings, USER_STATE.name)
+    whole = DeltaTable(uri)
+    assert whole.protocol().min_reader_version == 1
+    delta.merge(ben.withColumn("days", F.lit(3)), settings, USER_STATE, "run")
+    assert set(whole.file_uris()) < set(DeltaTable(uri).file_uris())
+    rows = delta.read(spark, settings, USER_STATE.name).select("user_id", "days").collect()
+    assert sorted(map(tuple, rows)) == [("anna", 1), ("ben", 3)]
+    version = log.version(settings, USER_STATE.name)
+    delta.ensure(spark, settings, USER_STATE)
+    assert log.version(settings, USER_STATE.name) == version
 
+
+def test_a_table_written_without_spark_gets_the_column_with_its_next_row(settings: Settings) -> None:
     earlier = replace(RUNS, columns=tuple(item for item in RUNS.columns if item.name != "model_version"))
     row = dict.fromkeys(RUNS.names) | {"run_id": "first", "job": "clean_events"}
     log.append(settings, earlier, [{name: row[name] for name in earlier.names}], "first")

@@ -6,6 +6,7 @@ import itertools
 from datetime import date, timedelta
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from chispa.dataframe_comparer import assert_df_equality
 from deltalake import DeltaTable
@@ -97,6 +98,42 @@ def test_a_table_kept_by_user_is_sorted_by_its_bucket(
     ranges = sorted((row["min.user_bucket"], row["max.user_bucket"]) for row in found)
     assert len(ranges) > 1
     assert all(before[1] <= after[0] for before, after in itertools.pairwise(ranges))
+
+
+def people(spark: SparkSession, *users: str) -> DataFrame:
+    frame = spark.createDataFrame([(user,) for user in users], "user_id string")
+    return delta.completed(frame.withColumn("user_bucket", delta.user_bucket()), USER_STATE).coalesce(1)
+
+
+def held_in_files(settings: Settings, table: Table) -> set[str]:
+    """Users of the files that the table refers to, whatever is marked in them."""
+    paths = (Path(uri.removeprefix("file://")) for uri in DeltaTable(log.address(settings, table.name)).file_uris())
+    return {user for path in paths for user in pq.read_table(path, columns=["user_id"])["user_id"].to_pylist()}
+
+
+def test_a_change_of_the_state_leaves_its_files_and_the_upkeep_takes_out_what_is_marked_in_them(
+    spark: SparkSession, settings: Settings
+) -> None:
+    def paths() -> set[str]:
+        return set(DeltaTable(log.address(settings, USER_STATE.name)).file_uris())
+
+    def users() -> dict[str, int | None]:
+        return {row.user_id: row.days for row in delta.read(spark, settings, USER_STATE.name).collect()}
+
+    delta.append(people(spark, "anna", "ben", "cleo"), settings, USER_STATE, "run")
+    before = paths()
+    assert not due(settings, USER_STATE, DAY)
+    delta.merge(people(spark, "ben").withColumn("days", F.lit(1)), settings, USER_STATE, "run")
+    assert before < paths(), "the other rows are not written again"
+    assert users() == {"anna": None, "ben": 1, "cleo": None}
+    delta.delete_users(spark, settings, USER_STATE, people(spark, "anna"), "run")
+    assert users() == {"ben": 1, "cleo": None}
+    assert "anna" in held_in_files(settings, USER_STATE)
+    assert due(settings, USER_STATE, DAY)
+    keep_up(spark, settings, USER_STATE, DAY)
+    assert users() == {"ben": 1, "cleo": None}
+    assert held_in_files(settings, USER_STATE) == {"ben", "cleo"}
+    assert not due(settings, USER_STATE, DAY)
 
 
 def test_a_version_that_is_pinned_stays_readable_and_others_go(spark: SparkSession, settings: Settings) -> None:
