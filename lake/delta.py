@@ -97,11 +97,11 @@ def _migrate(spark: SparkSession, settings: Settings, table: Table) -> None:
 
 
 def _mark_deletions(spark: SparkSession, settings: Settings, table: Table) -> None:
-    """Let a table of an earlier contract have deletion vectors, in one commit without data."""
+    """Let a table of an earlier contract have deletion vectors, in commits without data; the last says that it has."""
     path = str(table_path(settings, table.name))
     retrying(lambda: DeltaTable.forPath(spark, path).addFeatureSupport("deletionVectors"))
-    log.set_properties(settings, table.name, {DELETION_VECTORS: "true"})
     log.set_statistics(settings, table)
+    log.set_properties(settings, table.name, {DELETION_VECTORS: "true"})
 
 
 def read(spark: SparkSession, settings: Settings, name: str, version: int | None = None) -> DataFrame:

@@ -65,7 +65,8 @@ def test_new_columns_are_described_and_get_statistics(spark: SparkSession, older
 
 
 def test_a_state_without_deletion_vectors_gets_them_and_keeps_its_rows(spark: SparkSession, settings: Settings) -> None:
-    earlier = replace(USER_STATE, deletion_vectors=False)
+    columns = tuple(replace(item, stats=False) for item in USER_STATE.columns)
+    earlier = replace(USER_STATE, deletion_vectors=False, columns=columns)
     anna, ben = (
         delta.completed(spark.createDataFrame([(user, 1)], "user_id string, days long"), USER_STATE).coalesce(1)
         for user in ("anna", "ben")
@@ -79,6 +80,7 @@ def test_a_state_without_deletion_vectors_gets_them_and_keeps_its_rows(spark: Sp
     assert set(whole.file_uris()) < set(DeltaTable(uri).file_uris())
     rows = delta.read(spark, settings, USER_STATE.name).select("user_id", "days").collect()
     assert sorted(map(tuple, rows)) == [("anna", 1), ("ben", 3)]
+    assert log.properties(settings, USER_STATE.name)["delta.dataSkippingStatsColumns"] == ",".join(USER_STATE.stats)
     version = log.version(settings, USER_STATE.name)
     delta.ensure(spark, settings, USER_STATE)
     assert log.version(settings, USER_STATE.name) == version
