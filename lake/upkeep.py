@@ -54,7 +54,7 @@ def due(settings: Settings, name: str, table: Table | None, as_of: date, pinned:
     """Whether keep_up has anything to do, told without Spark by the log and a listing of the table's folder."""
     if table is not None and (log.lacking(settings, table) or _expired(settings, table, as_of) is not None):
         return True
-    if _is_scattered(settings, name) or _is_marked(settings, name, table):
+    if _wants_compaction(settings, name, table):
         return True
     # Without deleting: delta-rs counts change files among what nothing refers to, which Spark's vacuum then judges.
     # It names removed files for as long as the log does.
@@ -101,14 +101,17 @@ def _expired(settings: Settings, table: Table, as_of: date) -> date | None:
     return None if oldest is None or oldest >= last else last
 
 
+def _wants_compaction(settings: Settings, name: str, table: Table | None) -> bool:
+    marked = table is not None and table.deletion_vectors and _is_marked(settings, name)
+    return marked or _is_scattered(settings, name)
+
+
 def _is_scattered(settings: Settings, name: str) -> bool:
     return sum(size < SMALL for size in _files(settings, name)) > FEW
 
 
-def _is_marked(settings: Settings, name: str, table: Table | None) -> bool:
-    """Whether rows that were replaced or deleted may still be in its files: since rows were last put together."""
-    if table is None or not table.deletion_vectors:
-        return False
+def _is_marked(settings: Settings, name: str) -> bool:
+    """Whether rows that were replaced or deleted may still be in the files of a table with deletion vectors."""
     for commit in DeltaTable(log.address(settings, name)).history():
         # Sorting takes every file, and an overwrite leaves none.
         if commit["operation"] == "OPTIMIZE" or commit.get("operationParameters", {}).get("mode") == "Overwrite":
@@ -129,7 +132,7 @@ def _expire(spark: SparkSession, settings: Settings, table: Table, as_of: date) 
 
 def _compact(spark: SparkSession, settings: Settings, name: str, table: Table | None) -> None:
     """Put small files together. Done week by week the files stay in the order of time, as each holds its weeks."""
-    if not _is_scattered(settings, name) and not _is_marked(settings, name, table):
+    if not _wants_compaction(settings, name, table):
         return
     optimize = SparkTable.forPath(spark, log.address(settings, name)).optimize()
     with delta.configured(
