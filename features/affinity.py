@@ -24,9 +24,9 @@ from pyspark.sql import functions as F
 from features.item_history import EPOCH, only
 from features.leanings import CATEGORY_LEVELS, LEVELS, SEPARATOR, best, summed
 from features.lift import lifted, of_rows
-from features.packing import OF_DAYS, OF_ITEMS, PATH
+from features.packing import BETWEEN, OF_DAYS, OF_ITEMS, PATH
 from features.quintiles import boundaries, score
-from features.tiles import DAYPARTS, sign_of, signed
+from features.tiles import DAYPARTS, sign_of
 
 DIMENSIONS = (*LEVELS, "brand", "price_band", *OF_DAYS)
 
@@ -101,7 +101,7 @@ def population(
     user_item_day: DataFrame, keys: DataFrame, anchor: date, half_life_days: float = HALF_LIFE_DAYS
 ) -> DataFrame:
     """features.lift.shares as of the anchor, from tiles: what features.lift.of_users finds in their leanings."""
-    return of_rows(_by_item(user_item_day, keys, _kept(anchor, half_life_days)))
+    return of_rows(_weighed(user_item_day, keys, _kept(anchor, half_life_days)).select(*OF_ITEMS, "units"))
 
 
 def leanings_at(
@@ -165,7 +165,9 @@ def item_keys(items: DataFrame) -> DataFrame:
     priced = (F.col("price") > 0) & (F.col("price") < float("inf"))
     bounds = items.filter(priced).agg(boundaries("price").alias("_bounds"))
     band = F.element_at(F.array(*(F.lit(name) for name in PRICE_BANDS)), score("price", "_bounds"))
-    named = F.filter(F.transform("category", lambda name: F.trim(F.translate(name, ">", "/"))), lambda name: name != "")
+    plain = F.translate("brand", BETWEEN, "")
+    names = F.transform("category", lambda name: F.trim(F.translate(name, f">{BETWEEN}", "/")))
+    named = F.filter(names, lambda name: name != "")
 
     def path(levels: int) -> Column:
         return F.when(F.size(named) > 0, F.array_join(F.slice(named, 1, levels), SEPARATOR))
@@ -173,7 +175,7 @@ def item_keys(items: DataFrame) -> DataFrame:
     keys = F.array(
         _key(PATH, path(len(LEVELS))),
         _key("category", path(CATEGORY_LEVELS)),
-        _key("brand", F.when(F.col("brand") != "", F.col("brand"))),
+        _key("brand", F.when(plain != "", plain)),
         _key("price_band", F.when(priced, band)),
     )
     known = F.filter(keys, lambda entry: entry["key"].isNotNull())
@@ -187,20 +189,25 @@ def _kept(anchor: date, half_life_days: float) -> Column:
 
 
 def _by_item(tiles: DataFrame, keys: DataFrame, kept: Column) -> DataFrame:
-    """Rows of features.leanings.summed from what users did with items; those with no weight are left out."""
+    """Rows of features.leanings.summed from what users did with items."""
+    return _weighed(tiles, keys, kept).select("user_id", "user_bucket", "said", "period", "units", "evidence", "recent")
+
+
+def _weighed(tiles: DataFrame, keys: DataFrame, kept: Column) -> DataFrame:
+    """Tiles with their keys, units, evidence and recent; those with no weight are left out."""
     weight = sum((F.col(name) * weight for name, weight in WEIGHTS.items()), F.lit(0))
     events = sum((F.col(name) for name in WEIGHTS), F.lit(0))
     since = F.date_diff("event_date", F.lit(EPOCH)) - period_of(F.col("event_date")) * RECENT_PERIOD_DAYS
     kept_recent = F.pow(F.lit(2.0), since / RECENT_HALF_LIFE_DAYS) * 2.0**KEPT_BITS
+    sign = sign_of(tiles)
     weighed = tiles.select(
-        "user_id", "user_bucket", "item_id", "event_date", events.alias("evidence"),
-        F.rint(weight * kept).cast("long").alias("units"),
-        F.rint(weight * kept_recent).cast("long").alias("recent"),
-        period_of(F.col("event_date")).alias("period"), sign_of(tiles),
-    ).filter(F.col("evidence") > 0)  # fmt: skip
+        "user_id", "user_bucket", F.col("item_id").alias("_item"), "event_date", events.alias("_events"),
+        (F.rint(weight * kept).cast("long") * sign).alias("units"), (events * sign).alias("evidence"),
+        (F.rint(weight * kept_recent).cast("long") * sign).alias("recent"),
+        period_of(F.col("event_date")).alias("period"),
+    ).filter(F.col("_events") > 0)  # fmt: skip
     held = (F.col("event_date") >= F.col("valid_from")) & (F.col("event_date") < F.col("valid_until"))
-    known = weighed.withColumnRenamed("item_id", "_item").join(keys, (F.col("_item") == F.col("item_id")) & held)
-    return known.select("user_id", "user_bucket", *OF_ITEMS, "period", *signed("units", "evidence", "recent"))
+    return weighed.join(keys, (F.col("_item") == F.col("item_id")) & held)
 
 
 def _by_day(tiles: DataFrame, kept: Column) -> DataFrame:
@@ -208,16 +215,18 @@ def _by_day(tiles: DataFrame, kept: Column) -> DataFrame:
 
     Weekdays are those of the day tiles, UTC. Place: the country that the day was last seen from.
     """
-    numbered = tiles.select(
-        "user_id", "user_bucket", F.weekday("event_date").alias("weekday"), kept.alias("kept"), sign_of(tiles),
-        period_of(F.col("event_date")).alias("period"), F.col("events").cast("double").alias("events"),
-        *(F.try_element_at("dayparts", F.lit(part)).alias(part) for part in DAYPARTS), F.col("country").alias("place"),
-        F.posexplode_outer("devices").alias("_at", "device", "device_events"),
+    by_device = F.posexplode_outer("devices").alias("_at", "device", "_events_on_it")
+    rows = tiles.select(
+        "user_id", "user_bucket", "event_date", "events", "dayparts", F.col("country").alias("place"), by_device,
+        sign_of(tiles), period_of(F.col("event_date")).alias("period"),
     )  # fmt: skip
+    counts = [F.col("events"), *(F.try_element_at("dayparts", F.lit(part)) for part in DAYPARTS)]
     first = F.coalesce("_at", F.lit(0)) == 0
-    of_day = {name: F.when(first, F.col(name)) for name in ("events", *DAYPARTS)}
+    numbers = [kept, F.col("sign"), F.weekday("event_date"), F.col("_events_on_it")]
+    numbers += [F.when(first, count) for count in counts]
+    of_day = F.array(*(F.coalesce(number.cast("double"), F.lit(0.0)) for number in numbers))
     known = F.when(F.col("device") != UNKNOWN_DEVICE, F.col("device"))
-    return numbered.withColumns(of_day | {"device": known}).drop("_at")
+    return rows.select("user_id", "user_bucket", "period", known.alias("device"), "place", of_day.alias("of_day"))
 
 
 def _key(dimension: str, key: Column) -> Column:

@@ -57,6 +57,12 @@ def users_of(rows: pa.Table) -> tuple[np.ndarray, np.ndarray]:
     return user, first
 
 
+def codes(column: pa.ChunkedArray) -> np.ndarray:
+    """A number from 0 for each distinct value, in no order, int64; -1 for null."""
+    coded = column.combine_chunks().dictionary_encode()
+    return pc.fill_null(coded.indices, -1).to_numpy().astype(np.int64)
+
+
 def ranked(*columns: pa.Array) -> tuple[pa.Array, list[np.ndarray]]:
     """The distinct names of all columns in the order of their bytes, as Spark orders them, and the place of each name
     among them, int64 by column; -1 for null.

@@ -2,7 +2,8 @@
 
 Sets, maps and the latest of something have no buffer of a fixed size, so that Spark can only sort for them, and once
 for each order that is asked for. Here events are sorted once, by a whole number, and all else is arithmetic on
-whole numbers: names count by their place among all names, and sums are exact.
+whole numbers, and sums are exact. What is only counted (sessions, orders, items) comes as a hash of 64 bits, which
+costs a fraction of a name on the way: a person's day is told wrongly when two of its own share one, one pair in 2^64.
 """
 
 from __future__ import annotations
@@ -14,17 +15,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 
-from features.arrow import by_user, lengths_of, ranked, starts, sums, users_of, whole_users
+from features.arrow import by_user, codes, lengths_of, ranked, starts, sums, users_of, whole_users
 
-# Of an event, in whole numbers; money and units in millionths.
-MONEY = ("units", "amount", "amount_returned")
 SCHEMA = (
     "user_id string, event_date date, user_bucket int, events long, sessions long, quick_exits long, "
     "back_and_forth long, dwell_ms long, orders long, units double, amount double, amount_returned double, "
     "last_purchase_time timestamp, last_time timestamp, dayparts map<string, double>, "
     "devices map<string, double>, country string"
 )
+# Money and units are summed in whole millionths.
 MICROS = 1e6
+# Microseconds of a day.
+DAY = 86_400_000_000
 NEVER = np.iinfo(np.int64).min
 # Whoever is back this soon had not looked for long: a choice, not a measurement. Microseconds.
 RAPID = 30_000_000
@@ -34,9 +36,9 @@ _TIME = pa.timestamp("us", "UTC")
 def days(events: DataFrame, parts: Sequence[str]) -> DataFrame:
     """SCHEMA: a row a user and day, as features.tiles.user_day says.
 
-    events: [user_id, user_bucket, event_date, session_id, device, country, source, order and item, of what is looked at
-    (names; but for device, they may be null), part (place in parts), units, amount, amount_returned and dwell_ms (long;
-    0 where there is none), at and purchased_at (microseconds since 1970; the latter is null where nothing was bought)].
+    events: [user_id, user_bucket, device, country (names; the latter may be null), session, order, and item, of what is
+    looked at (long: hashes, or null; an event of an order is a purchase), units, amount, of purchases and of what came
+    back, and dwell_ms (long; 0 where there is none), at (microseconds since 1970)]. parts: of a day, all as long.
     """
     return by_user(events).mapInArrow(_kernel(tuple(parts)), SCHEMA)
 
@@ -52,9 +54,10 @@ def _kernel(parts: tuple[str, ...]) -> Callable[[Iterable[pa.RecordBatch]], Iter
 def _days(rows: pa.Table, parts: tuple[str, ...]) -> pa.RecordBatch:
     """The days of whole users."""
     user, _ = users_of(rows)
-    date = rows["event_date"].cast(pa.int32()).to_numpy().astype(np.int64)
-    date -= date.min()
-    place = user * (date.max() + 1) + date
+    at = rows["at"].to_numpy()
+    date, time = np.divmod(at, DAY)
+    since = date - date.min()
+    place = user * (since.max() + 1) + since
     order = np.argsort(place, kind="stable")
     first = starts(place[order])
     lengths = lengths_of(first, len(order))
@@ -62,25 +65,28 @@ def _days(rows: pa.Table, parts: tuple[str, ...]) -> pa.RecordBatch:
     day = np.empty(len(order), np.int64)
     day[order] = np.repeat(np.arange(days), lengths)
 
-    def latest(name: str) -> pa.Array:
-        at = np.maximum.reduceat(pc.fill_null(rows[name], NEVER).to_numpy()[order], first)
-        return pa.array(at, mask=at == NEVER).cast(_TIME)
+    def of_day(values: np.ndarray) -> np.ndarray:
+        return sums(values[order], first)
 
-    session, source, bought, item = (
-        ranked(rows[name].combine_chunks()) for name in ("session_id", "source", "order", "item")
-    )
-    sessions, quick_exits = _sessions(day, session[1][0], days)
-    at = rows["at"].to_numpy()
-    found = {name: rows[name].combine_chunks().take(pa.array(order[first])) for name in ("user_id", "event_date")}
-    found |= {"user_bucket": rows["user_bucket"].combine_chunks().take(pa.array(order[first]))}
+    def latest(times: np.ndarray) -> pa.Array:
+        last = np.maximum.reduceat(times[order], first)
+        return pa.array(last, mask=last == NEVER).cast(_TIME)
+
+    session, bought = codes(rows["session"]), codes(rows["order"])
+    purchase = bought >= 0
+    units, amount, dwell = (rows[name].to_numpy() for name in ("units", "amount", "dwell_ms"))
+    sessions, quick_exits = _sessions(day, session, days)
+    one = pa.array(order[first])
+    found = {"user_id": rows["user_id"].combine_chunks().take(one)}
+    found |= {"event_date": pa.array(date[order[first]].astype(np.int32)).cast(pa.date32())}
+    found |= {"user_bucket": rows["user_bucket"].combine_chunks().take(one)}
     found |= {"events": lengths, "sessions": sessions, "quick_exits": quick_exits}
-    found |= {"back_and_forth": _back_and_forth(day, session[1][0], item[1][0], at, days)}
-    found |= {"dwell_ms": sums(rows["dwell_ms"].to_numpy()[order], first)}
-    found |= {"orders": _orders(user, date, day, source[1][0], bought[1][0], days)}
-    found |= {name: sums(rows[name].to_numpy()[order], first) / MICROS for name in MONEY}
-    found |= {"last_purchase_time": latest("purchased_at"), "last_time": latest("at")}
-    names = pa.array(parts, pa.string())
-    found |= {"dayparts": _counted(day, rows["part"].to_numpy(), names, days)}
+    found |= {"back_and_forth": _back_and_forth(day, session, rows["item"], at, days), "dwell_ms": of_day(dwell)}
+    found |= {"orders": _orders(user, at, day, bought, days), "units": of_day(units) / MICROS}
+    found |= {"amount": of_day(np.where(purchase, amount, 0)) / MICROS}
+    found |= {"amount_returned": of_day(np.where(purchase, 0, amount)) / MICROS}
+    found |= {"last_purchase_time": latest(np.where(purchase, at, NEVER)), "last_time": latest(at)}
+    found |= {"dayparts": _counted(day, time // (DAY // len(parts)), pa.array(parts, pa.string()), days)}
     devices, (device,) = ranked(rows["device"].combine_chunks())
     found |= {"devices": _counted(day, device, devices, days)}
     found |= {"country": _country(day, at, rows["country"].combine_chunks(), days)}
@@ -96,28 +102,30 @@ def _sessions(day: np.ndarray, session: np.ndarray, days: int) -> tuple[np.ndarr
     return np.bincount(of_day, minlength=days), np.bincount(of_day[events == 1], minlength=days)
 
 
-def _back_and_forth(day: np.ndarray, session: np.ndarray, item: np.ndarray, at: np.ndarray, days: int) -> np.ndarray:
+def _back_and_forth(
+    day: np.ndarray, session: np.ndarray, items: pa.ChunkedArray, at: np.ndarray, days: int
+) -> np.ndarray:
     """By day, how often a session came back to the item before the last within RAPID of leaving it."""
-    there = np.flatnonzero((item >= 0) & (session >= 0))
-    visit = day * (session.max(initial=0) + 1) + session
-    order = there[np.lexsort((item[there], at[there], visit[there]))]
-    visit, item, at = visit[order], item[order], at[order]
+    there = np.flatnonzero(items.is_valid().to_numpy() & (session >= 0))
+    visit = (day * (session.max(initial=0) + 1) + session)[there]
+    item, at = pc.fill_null(items, 0).to_numpy()[there], at[there]
+    order = np.lexsort((item, at, visit))
+    visit, item, at, day = visit[order], item[order], at[order], day[there[order]]
     # Looks at one item after another are one stay with it.
-    first = np.flatnonzero((np.diff(visit, prepend=-1) != 0) | (np.diff(item, prepend=-1) != 0))
+    another = np.ones(len(item), bool)
+    another[1:] = (np.diff(visit) != 0) | (item[1:] != item[:-1])
+    first = np.flatnonzero(another)
     left = first[1:-1] - 1
     back = first[2:]
     again = (visit[back] == visit[left]) & (item[back] == item[left]) & (at[back] - at[left] <= RAPID)
-    return np.bincount(day[order[back[again]]], minlength=days)
+    return np.bincount(day[back[again]], minlength=days)
 
 
-def _orders(
-    user: np.ndarray, date: np.ndarray, day: np.ndarray, source: np.ndarray, bought: np.ndarray, days: int
-) -> np.ndarray:
+def _orders(user: np.ndarray, at: np.ndarray, day: np.ndarray, bought: np.ndarray, days: int) -> np.ndarray:
     """Orders by the day of their first line."""
     lines = np.flatnonzero(bought >= 0)
-    sources, orders = source.max(initial=0) + 2, bought.max(initial=0) + 1
-    which = (user[lines] * sources + source[lines] + 1) * orders + bought[lines]
-    by_order = np.lexsort((date[lines], which))
+    which = user[lines] * (bought.max(initial=0) + 1) + bought[lines]
+    by_order = np.lexsort((at[lines], which))
     began = lines[by_order[starts(which[by_order])]]
     return np.bincount(day[began], minlength=days)
 

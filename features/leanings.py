@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from pyspark.sql import Column, DataFrame
 
 from features.arrow import by_user, lengths_of, ranked, starts, sums, users_of, whole_users
-from features.packing import OF_DAYS, OF_ITEMS, PATH, STORED, Entries, counts, unpacked
+from features.packing import AMOUNTS, OF_DAYS, OF_ITEMS, PATH, STORED, Entries, counts, said_of, unpacked
 
 # Of a user: their packed entries, and the period of `recent`.
 PACKED = "user_id string, user_bucket int, period int, packed binary"
@@ -31,6 +31,10 @@ SEPARATOR = " > "
 LEVELS = tuple("category" if level == CATEGORY_LEVELS else f"category_{level}" for level in range(1, 13))
 # What is told of the entries when they are read: a path by its levels.
 TOLD = (*LEVELS, *STORED[1:])
+
+# Of a day: units of an event, before they are rounded; 1, or -1 for a day that is taken back; weekday, from 0 as
+# WEEKDAYS; events on the device; events.
+OF_DAY = ("kept", "sign", "weekday", "device_events", "events")
 
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
@@ -69,12 +73,11 @@ def by_level(entries: Entries) -> Entries:
 def summed(items: DataFrame, days: DataFrame, parts: Sequence[str]) -> DataFrame:
     """PACKED: a row a user of whom anything is left, from what tiles add.
 
-    items, what users did with items: [user_id, user_bucket, a key of each of OF_ITEMS in the column of its name (or
-    null), units, evidence and recent of each key that is there, period: of recent].
-    days, when, where and on what they were active: [user_id, user_bucket, weekday (from 0, as WEEKDAYS), kept (units of
-    an event, before they are rounded), sign, events, a count of each of the parts in the column of its name, device,
-    device_events, place (device and place may be null), period]; counts are double. A row of a further device of a day
-    has null in all counts but its own.
+    items, what users did with items: [user_id, user_bucket, said (see features/packing.py), units, evidence and recent
+    of each of its keys, period: of recent].
+    days, when, where and on what they were active: [user_id, user_bucket, device, place (either may be null), of_day
+    (array<double>: OF_DAY and a count of each of the parts), period]. A row of a further device of a day counts nothing
+    else.
     """
     rows = items.unionByName(days, allowMissingColumns=True)
     return by_user(rows).mapInArrow(_summing(tuple(parts)), PACKED)
@@ -211,34 +214,39 @@ def _summing(parts: tuple[str, ...]) -> Callable[[Iterable[pa.RecordBatch]], Ite
 
 def _keyed(rows: pa.Table, user: np.ndarray, behind: np.ndarray, parts: tuple[str, ...]) -> Entries:
     """The entries of rows of summed. behind: how many periods each lies behind its user's last."""
-    named = [rows[name].combine_chunks() for name in (*OF_ITEMS, "device", "place")]
+    said, of_day, device, place = (rows[name].combine_chunks() for name in ("said", "of_day", "device", "place"))
+    items, days = (np.flatnonzero(column.is_valid().to_numpy(zero_copy_only=False)) for column in (said, of_day))
+    texts = said.take(pa.array(items)).dictionary_encode()
+    whens = [column.take(pa.array(days)) for column in (device, place)]
     constants = [pa.array(names, pa.string()) for names in (parts, WEEKDAYS)]
-    keys, (*of_items, device, place, part, weekday) = ranked(*named, *constants)
-    units, evidence, recent = (_filled(rows, name) for name in ("units", "evidence", "recent"))
-    found = []
-    for name, key in zip(OF_ITEMS, of_items, strict=True):
-        there = np.flatnonzero(key >= 0)
-        found.append(_entries(name, there, key, units, evidence, recent))
-    kept, sign, events = (_filled(rows, name) for name in ("kept", "sign", "events"))
-    nothing = np.zeros_like(units)
+    keys, (*of_texts, device, place, part, weekday) = ranked(*said_of(texts.dictionary), *whens, *constants)
+    text, found = texts.indices.to_numpy(), []
+    amounts = [_numbers(rows, name)[items] for name in AMOUNTS[:3]]
+    for name, of_text in zip(OF_ITEMS, of_texts, strict=True):
+        key = of_text[text]
+        found.append(_entries(name, items, key, key >= 0, amounts))
+    told = pc.list_flatten(of_day).to_numpy().reshape(-1, len(OF_DAY) + len(parts)).T
+    kept, sign, of_week, device_events, events, *of_parts = told
     counted = [
-        *(("daypart", np.full(len(user), part[at]), _filled(rows, name)) for at, name in enumerate(parts)),
-        ("weekday", weekday[_filled(rows, "weekday")], events),
-        ("device", device, _filled(rows, "device_events")),
+        *(("daypart", np.full(len(days), part[at]), count) for at, count in enumerate(of_parts)),
+        ("weekday", weekday[of_week.astype(np.int64)], events),
+        ("device", device, device_events),
         ("place", place, events),
     ]
     for name, key, count in counted:
-        there = np.flatnonzero((key >= 0) & (count > 0))
-        of_day = np.rint(count * kept).astype(np.int64) * sign
-        found.append(_entries(name, there, key, of_day, count.astype(np.int64) * sign, nothing))
+        units, evidence = (np.rint(count * each * sign).astype(np.int64) for each in (kept, 1))
+        found.append(_entries(name, days, key, (key >= 0) & (count > 0), (units, evidence, np.zeros_like(units))))
     rows_of, dimension, code, *amounts, recent = (np.concatenate(side) for side in zip(*found, strict=True))
     aged = _aged(recent, np.zeros_like(recent), behind[rows_of])
     return Entries(user[rows_of], dimension, code, (*amounts, *aged), keys)
 
 
-def _entries(name: str, there: np.ndarray, *columns: np.ndarray) -> tuple[np.ndarray, ...]:
-    """The rows, the dimension, and what else they hold."""
-    return there, np.full(len(there), STORED.index(name)), *(column[there] for column in columns)
+def _entries(
+    name: str, rows: np.ndarray, key: np.ndarray, chosen: np.ndarray, amounts: Iterable[np.ndarray]
+) -> tuple[np.ndarray, ...]:
+    """Of the chosen: the row, the dimension, the key, and the amounts."""
+    there = np.flatnonzero(chosen)
+    return rows[there], np.full(len(there), STORED.index(name)), key[there], *(amount[there] for amount in amounts)
 
 
 def _aged(recent: np.ndarray, before: np.ndarray, behind: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -251,9 +259,9 @@ def _names(entries: Entries) -> pa.Array:
     return pa.array(entries.dimensions, pa.string()).take(pa.array(entries.dimension))
 
 
-def _numbers(batch: pa.RecordBatch, name: str, kind: type = np.int64) -> np.ndarray:
+def _numbers(rows: pa.RecordBatch | pa.Table, name: str, kind: type = np.int64) -> np.ndarray:
     """A column of numbers; null, where there are no leanings, is 0."""
-    return pc.fill_null(batch.column(name), 0).to_numpy(zero_copy_only=False).astype(kind)
+    return pc.fill_null(rows[name], 0).to_numpy(zero_copy_only=False).astype(kind, copy=False)
 
 
 def _by_key(entries: Entries) -> Entries:
@@ -268,8 +276,3 @@ def _by_key(entries: Entries) -> Entries:
     found = np.flatnonzero(np.bincount(place, minlength=len(high)))
     amounts = (high[found], low[found])
     return replace(entries, user=np.zeros_like(found), dimension=found // names, key=found % names, amounts=amounts)
-
-
-def _filled(rows: pa.Table, name: str) -> np.ndarray:
-    """A column of numbers; null, in rows of the other kind, is 0."""
-    return pc.fill_null(rows[name], 0).to_numpy()

@@ -26,6 +26,8 @@ OF_ITEMS = (PATH, "brand", "price_band")
 # What their days say of users.
 OF_DAYS = ("daypart", "weekday", "device", "place")
 STORED = (*OF_ITEMS, *OF_DAYS)
+# What no key holds: between the keys of an item in one text.
+BETWEEN = "\u001f"
 
 _WORD = np.dtype("<i8")
 _SECTIONS = 1 + len(AMOUNTS)
@@ -97,6 +99,14 @@ def unpacked(*columns: pa.Array) -> Entries:
         np.concatenate(user), np.concatenate(dimension), np.concatenate(codes),
         tuple(np.concatenate(side) for side in zip(*amounts, strict=True)), keys,
     )  # fmt: skip
+
+
+def said_of(texts: pa.Array) -> list[pa.Array]:
+    """The key of each of OF_ITEMS that texts say, null where none: one text has all, with BETWEEN between them."""
+    keys = pc.list_flatten(pc.split_pattern(texts, BETWEEN))
+    places = np.arange(0, len(keys), len(OF_ITEMS))
+    found = [keys.take(pa.array(places + number)) for number in range(len(OF_ITEMS))]
+    return [pc.if_else(pc.equal(key, ""), pa.scalar(None, pa.string()), key) for key in found]
 
 
 def counts(column: pa.Array) -> np.ndarray:

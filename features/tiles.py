@@ -29,7 +29,6 @@ COUNTED = {
 LOOKED = ("view", "click")
 
 DAYPARTS = ("night", "morning", "afternoon", "evening")
-HOURS_A_PART = 24 // len(DAYPARTS)
 
 
 def user_item_day(events: DataFrame) -> DataFrame:
@@ -66,18 +65,18 @@ def user_day(events: DataFrame) -> DataFrame:
     was back with the first within features.days.RAPID, in one session and on one day; of looks at one instant nobody
     knows the order, and they count as going forth alone.
     """
-    session = F.concat(F.lit("session "), F.coalesce("session_id", "event_id"))
-    order = F.coalesce(F.concat(F.lit("order "), "order_id"), session)
-    matched = _matched_return()
+    purchase = _is("purchase")
+    by_session = F.xxhash64("source", F.lit("session"), F.coalesce("session_id", "event_id"))
+    by_order = F.xxhash64("source", F.lit("order"), "order_id")
+    order = F.when(F.col("order_id").isNull(), by_session).otherwise(by_order)
     rows = _people(events).select(
-        "user_id", "user_bucket", "event_date", "session_id", F.coalesce("device", F.lit("unknown")).alias("device"),
-        "country", "source", F.when(_is("purchase"), order).alias("order"), F.col("_part").alias("part"),
-        F.when(F.col("event_type").isin(*LOOKED), F.col("item_id")).alias("item"),
-        _or_none(_micros("quantity"), _is("purchase")).alias("units"),
-        _or_none(_micros("amount"), _is("purchase")).alias("amount"),
-        _or_none(_micros("amount"), matched).alias("amount_returned"),
+        "user_id", "user_bucket", F.coalesce("device", F.lit("unknown")).alias("device"), "country",
+        F.when(F.col("session_id").isNotNull(), F.xxhash64("session_id")).alias("session"),
+        F.when(purchase, order).alias("order"),
+        F.when(F.col("event_type").isin(*LOOKED), F.xxhash64("item_id")).alias("item"),
+        _or_none(_micros("quantity"), purchase).alias("units"),
+        _or_none(_micros("amount"), purchase | _matched_return()).alias("amount"),
         F.coalesce("dwell_ms", F.lit(0)).alias("dwell_ms"),
-        F.when(_is("purchase"), F.unix_micros("event_time")).alias("purchased_at"),
         F.unix_micros("event_time").alias("at"),
     )  # fmt: skip
     return days(rows, DAYPARTS)
@@ -101,9 +100,8 @@ def signed(*names: str) -> list[Column]:
 
 
 def _people(events: DataFrame) -> DataFrame:
-    """Events of people, with the index of their daypart."""
-    part = F.floor(F.hour("event_time") / HOURS_A_PART).cast("int")
-    return events.filter(~F.coalesce("is_bot", F.lit(False))).withColumn("_part", part)
+    """Events of people."""
+    return events.filter(~F.coalesce("is_bot", F.lit(False)))
 
 
 def _is(kind: str) -> Column:
