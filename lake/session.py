@@ -53,6 +53,10 @@ def spark_conf(settings: Settings) -> dict[str, str]:
         # An aggregate or a sort takes a page at once, 64 MB unless told: those of one wide stage would fill the memory
         # of a small driver and go to disk, of however few rows. Larger records get a page of their own.
         "spark.buffer.pageSize": "4m",
+        # A limit of bytes is kept by measuring all columns of a batch after each of its rows, which is half of what it
+        # costs to hand narrow rows to Python. This number is none; batches have 10,000 rows, so rows must stay small:
+        # what is handed on packed is packed in tens of kilobytes.
+        "spark.sql.execution.arrow.maxBytesPerBatch": str(2**31 - 1),
         # Workers must run this interpreter, not the system's.
         "spark.pyspark.python": sys.executable,
         "spark.executorEnv.OPENBLAS_NUM_THREADS": "1",
