@@ -29,6 +29,8 @@ from lake.window import Window
 DAGS = ("ingest_events", "build_features", "train_models", "publish_snapshots")
 USER = "admin"
 NEVER = "2999-01-01"
+# Between two looks at a run: each costs the API server time, of cores that tasks could use.
+WATCHED_SECONDS = 3
 
 
 class AirflowHome:
@@ -101,8 +103,6 @@ class AirflowHome:
             "AIRFLOW__API__WORKERS": "1",
             "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(free_port()),
             "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(free_port()),
-            # Someone waits: a task that became ready should not wait for the next turn of an idle loop.
-            "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.5",
             # The Dag files of an installation do not change while it runs; reading them costs seconds each time.
             "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "600",
             "AIRFLOW_CONN_ATTUNE_SPARK": json.dumps(connection),
@@ -201,7 +201,7 @@ class AirflowHome:
                     continue
             if not self.running:
                 raise AirflowError(f"Airflow has ended by itself; see the end of {self.log}")
-            time.sleep(1)
+            time.sleep(WATCHED_SECONDS)
         states = ", ".join(f"{name}: {state}" for (of, name), state in self._seen.items() if of == key) or "nothing ran"
         raise AirflowError(f"{key}: {dag_id} was not done within {timeout:.0f} s; {states}. See {self.url}")
 

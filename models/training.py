@@ -20,14 +20,16 @@ from time import monotonic
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from features.affinity import affinity
+from features.affinity import anchor_of, item_keys, leanings, leanings_at
 from features.engagement import engagement
 from features.facts import facts as facts_of
 from features.facts import users as users_of
-from features.rfm import rfm
+from features.item_history import only
+from features.lift import of_users
+from features.rfm import scored as rfm_of
 from features.tiles import user_day, user_item_day
 from features.value import fitted, observed
-from features.value import scored as expected
+from features.value import scored as valued
 from lake.errors import ModelError
 from models import cold_start, hybrid
 from models.bootstrap import Replicates, replicate
@@ -109,12 +111,14 @@ def fit_before(
     tiles, days = tiles_before(log, instant)
     tiles, day = settled(tiles, folder, "tiles"), feature_date(instant)
     # Small, and read by the features, the groups, the ladder and a plot.
-    standing = settled(rfm(days, day), folder, "rfm")
-    leanings = settled(affinity(tiles, days, log.items, day), folder, "affinity")
     people = settled(users_of(facts_of(days)), folder, "people")
+    standing = settled(rfm_of(people, day), folder, "rfm")
+    # As a night reads them from the state: what all lean to is told by what each does, not by the tiles once more.
+    kept = settled(leanings(tiles, days, only(item_keys(log.items)), anchor_of(day)), folder, "leanings")
+    told = settled(leanings_at(kept, day, of_users(kept)), folder, "affinity")
     engaged, worth = engagement(people, day), worth_at(people, day)
     return hybrid.fit_sources(
-        before(log.events, instant), tiles, standing, leanings, log.items, instant, parameters, folder,
+        before(log.events, instant), tiles, standing, told, log.items, instant, parameters, folder,
         engaged=settled(engaged, folder, "engaged"), worth=None if worth is None else settled(worth, folder, "worth"),
         progress=progress,
     )  # fmt: skip
@@ -124,7 +128,7 @@ def worth_at(people: DataFrame, day: date) -> DataFrame | None:
     """As features.value.scored gives it, by a fit on the same people; None where they are too few for one."""
     found = observed(people, day)
     try:
-        return expected(found, fitted(found, day), day, HORIZON_DAYS)
+        return valued(found, fitted(found, day), day, HORIZON_DAYS)
     except ModelError:
         return None
 
