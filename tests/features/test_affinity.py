@@ -68,7 +68,7 @@ def test_of_a_deep_path_twelve_levels_are_told_and_levels_without_a_name_are_non
     spark: SparkSession, no_days: DataFrame
 ) -> None:
     names = [f"level {number}" for number in range(1, 15)]
-    odd = {"item_id": "odd", "category": [None, "A", " ", "B > C", "D"]}
+    odd = {"item_id": "odd", "category": [None, "A", " ", "B > C", "D\u001f"], "brand": "\u001fAhn", "price": 1.0}
     wide = items(spark, {"item_id": "deep", "category": names}, odd, {"item_id": "bare"})
     tiles = user_item_days(spark, *({"item_id": item, "event_date": _ago(1), "views": 1} for item in ("deep", "bare")))
     rows = by(affinity(tiles, no_days, wide, AS_OF), "dimension")
@@ -78,6 +78,8 @@ def test_of_a_deep_path_twelve_levels_are_told_and_levels_without_a_name_are_non
     assert len(LEVELS) == 12 and all(row["share"] == 1.0 for row in rows.values())
     keys = by(affinity(tiles.withColumn("item_id", F.lit("odd")), no_days, wide, AS_OF), "dimension")
     assert [keys[name]["key"] for name in LEVELS[:3]] == ["A", "A > B / C", "A > B / C > D"]
+    # What stands between keys on their way to Python is no part of one.
+    assert (keys["brand"]["key"], keys["price_band"]["key"]) == ("Ahn", "lowest")
 
 
 def test_what_is_below_a_category_adds_up_in_it_though_some_of_it_is_disliked(

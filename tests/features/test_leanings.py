@@ -10,7 +10,7 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from features import arrow
-from features.packing import AMOUNTS, STORED, Entries, counts, unpacked
+from features.packing import AMOUNTS, BETWEEN, OF_ITEMS, STORED, Entries, counts, said_of, unpacked
 
 NAMES = st.text(max_size=9)
 AMOUNT = st.integers(-(2**63), 2**63 - 1)
@@ -36,6 +36,13 @@ def test_a_stream_is_cut_between_users_and_loses_nothing(runs: list[int], size: 
     assert pa.concat_tables(parts).to_pydict() == table.to_pydict()
     seen = [set(part["user_id"].to_pylist()) for part in parts]
     assert sum(map(len, seen)) == len(set().union(*seen)), "a user is in two parts"
+
+
+@examples(deadline=None)
+@given(st.lists(st.tuples(*(st.text(max_size=5).map(lambda name: name.replace(BETWEEN, "")) for _ in OF_ITEMS))))
+def test_what_items_say_in_one_text_comes_out_key_by_key(items: list[tuple[str, ...]]) -> None:
+    found = said_of(pa.array([BETWEEN.join(keys) for keys in items], pa.string()))
+    assert [column.to_pylist() for column in found] == [[keys[at] or None for keys in items] for at in range(3)]
 
 
 def test_users_are_told_apart_although_their_rows_are_mixed() -> None:
