@@ -47,7 +47,7 @@ def _flat(frame: DataFrame) -> DataFrame:
     told = {name: F.try_element_at(named, F.lit(name)) for name in (*OF_ITEMS, "category")}
     # An earlier Attune noted the two broadest levels, and no more of the path.
     told[PATH] = F.coalesce(told[PATH], told["category"])
-    # One text goes to Python faster than three.
-    said = F.concat_ws(BETWEEN, *(F.coalesce(told[name], F.lit("")) for name in OF_ITEMS))
+    # One text goes to Python faster than three. An earlier Attune may have noted a name that holds what stands between.
+    said = F.concat_ws(BETWEEN, *(F.translate(F.coalesce(told[name], F.lit("")), BETWEEN, "") for name in OF_ITEMS))
     keys = (key.alias(name) for name, key in told.items())
     return frame.select("item_id", "valid_from", "valid_until", *keys, said.alias("said"))

@@ -14,7 +14,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from features.affinity import DIMENSIONS, KEYS_KEPT, PRICE_BANDS, RECENT_PERIOD_DAYS, affinity
-from features.item_history import EPOCH
+from features.item_history import EPOCH, only
 from features.leanings import LEVELS
 from lake.delta import conform
 from lake.tables import AFFINITY
@@ -80,6 +80,12 @@ def test_of_a_deep_path_twelve_levels_are_told_and_levels_without_a_name_are_non
     assert [keys[name]["key"] for name in LEVELS[:3]] == ["A", "A > B / C", "A > B / C > D"]
     # What stands between keys on their way to Python is no part of one.
     assert (keys["brand"]["key"], keys["price_band"]["key"]) == ("Ahn", "lowest")
+
+
+def test_what_stands_between_keys_is_left_out_of_keys_that_were_noted_with_it(spark: SparkSession) -> None:
+    noted = [("tea", [("path", "hot\u001f drinks"), ("price_band", "low")])]
+    keys = spark.createDataFrame(noted, "item_id string, keys array<struct<dimension: string, key: string>>")
+    assert only(keys).first()["said"] == "hot drinks\u001f\u001flow"  # type: ignore[index]
 
 
 def test_what_is_below_a_category_adds_up_in_it_though_some_of_it_is_disliked(
