@@ -26,7 +26,7 @@ from features.leanings import CATEGORY_LEVELS, LEVELS, SEPARATOR, best, summed
 from features.lift import lifted, of_rows
 from features.packing import BETWEEN, OF_DAYS, OF_ITEMS, PATH
 from features.quintiles import boundaries, score
-from features.tiles import DAYPARTS, sign_of
+from features.tiles import DAYPARTS, sign_of, signed
 
 DIMENSIONS = (*LEVELS, "brand", "price_band", *OF_DAYS)
 
@@ -101,7 +101,8 @@ def population(
     user_item_day: DataFrame, keys: DataFrame, anchor: date, half_life_days: float = HALF_LIFE_DAYS
 ) -> DataFrame:
     """features.lift.shares as of the anchor, from tiles: what features.lift.of_users finds in their leanings."""
-    return of_rows(_weighed(user_item_day, keys, _kept(anchor, half_life_days)).select(*OF_ITEMS, "units"))
+    weighed = _weighed(user_item_day, keys, _kept(anchor, half_life_days))
+    return of_rows(weighed.select(*OF_ITEMS, *signed("units")))
 
 
 def leanings_at(
@@ -190,22 +191,22 @@ def _kept(anchor: date, half_life_days: float) -> Column:
 
 def _by_item(tiles: DataFrame, keys: DataFrame, kept: Column) -> DataFrame:
     """Rows of features.leanings.summed from what users did with items."""
-    return _weighed(tiles, keys, kept).select("user_id", "user_bucket", "said", "period", "units", "evidence", "recent")
+    told = signed("units", "evidence", "recent")
+    return _weighed(tiles, keys, kept).select("user_id", "user_bucket", "said", "period", *told)
 
 
 def _weighed(tiles: DataFrame, keys: DataFrame, kept: Column) -> DataFrame:
-    """Tiles with their keys, units, evidence and recent; those with no weight are left out."""
+    """Tiles with their keys, sign, units, evidence and recent; those with no weight are left out."""
     weight = sum((F.col(name) * weight for name, weight in WEIGHTS.items()), F.lit(0))
     events = sum((F.col(name) for name in WEIGHTS), F.lit(0))
     since = F.date_diff("event_date", F.lit(EPOCH)) - period_of(F.col("event_date")) * RECENT_PERIOD_DAYS
     kept_recent = F.pow(F.lit(2.0), since / RECENT_HALF_LIFE_DAYS) * 2.0**KEPT_BITS
-    sign = sign_of(tiles)
     weighed = tiles.select(
-        "user_id", "user_bucket", F.col("item_id").alias("_item"), "event_date", events.alias("_events"),
-        (F.rint(weight * kept).cast("long") * sign).alias("units"), (events * sign).alias("evidence"),
-        (F.rint(weight * kept_recent).cast("long") * sign).alias("recent"),
-        period_of(F.col("event_date")).alias("period"),
-    ).filter(F.col("_events") > 0)  # fmt: skip
+        "user_id", "user_bucket", F.col("item_id").alias("_item"), "event_date", events.alias("evidence"),
+        F.rint(weight * kept).cast("long").alias("units"),
+        F.rint(weight * kept_recent).cast("long").alias("recent"),
+        period_of(F.col("event_date")).alias("period"), sign_of(tiles),
+    ).filter(F.col("evidence") > 0)  # fmt: skip
     held = (F.col("event_date") >= F.col("valid_from")) & (F.col("event_date") < F.col("valid_until"))
     return weighed.join(keys, (F.col("_item") == F.col("item_id")) & held)
 
