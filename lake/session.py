@@ -59,6 +59,7 @@ def spark_conf(settings: Settings) -> dict[str, str]:
         "spark.sql.execution.arrow.maxBytesPerBatch": str(2**31 - 1),
         # Workers must run this interpreter, not the system's.
         "spark.pyspark.python": sys.executable,
+        "spark.python.daemon.module": "lake.python_daemon",
         "spark.executorEnv.OPENBLAS_NUM_THREADS": "1",
         "spark.executorEnv.PYTHONPATH": str(PROJECT),
         # The line of our code that made a column, for errors of the analysis: it is told to the JVM at each call that
