@@ -80,7 +80,7 @@ class Watch:
 
     def _look(self) -> None:
         while not self._done.wait(0.2):
-            workers = [pid for pid, (_, command) in processes().items() if "pyspark.daemon" in command]
+            workers = [pid for pid, (_, command) in processes().items() if "lake.python_daemon" in command]
             self.most = max(self.most, sum(proportional(pid) for pid in workers))
 
 

@@ -1,7 +1,7 @@
 """What Spark forks its Python workers from: pyspark.daemon, begun so that a worker and its every task begin quickly.
 
-`python -m lake.python_daemon WORKER_MODULE`, as the setting spark.python.daemon.module of lake.session asks for. Nothing
-is to be written to standard output before pyspark.daemon does, which tells Spark its address there.
+`python -m lake.python_daemon WORKER_MODULE`, as the setting spark.python.daemon.module of lake.session asks for.
+Nothing is to be written to standard output before pyspark.daemon does, which tells Spark its address there.
 """
 
 from __future__ import annotations

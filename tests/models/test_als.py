@@ -229,5 +229,5 @@ def _workers() -> list[int]:
                 return True
         return False
 
-    daemons = {int(pid) for pid, _, args in rows if "pyspark.daemon" in args}
+    daemons = {int(pid) for pid, _, args in rows if "lake.python_daemon" in args}
     return [pid for pid in daemons if parents[pid] in daemons and below(pid)]
