@@ -1,0 +1,58 @@
+"""What Spark's Python workers begin with, and what they speak through."""
+
+from __future__ import annotations
+
+import gc
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pyarrow as pa
+from pyspark.sql import SparkSession
+
+from jobs.processes import PROJECT
+from lake.python_daemon import AHEAD
+from lake.session import spark_conf
+from lake.settings import Settings
+
+
+def test_a_worker_begins_with_what_it_needs_and_looks_into_no_archive(spark: SparkSession) -> None:
+    names = AHEAD
+
+    def tell(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        archives = [place for place in (*sys.path, *sys.path_importer_cache) if place.endswith((".zip", ".jar"))]
+        began = all(name in sys.modules for name in names) and gc.get_freeze_count() > 0
+        for _ in batches:
+            yield pa.record_batch([[began], [archives], [sys.modules["pyspark"].__file__]], ["began", "archives", "of"])
+
+    row = spark.range(1).mapInArrow(tell, "began boolean, archives array<string>, of string").collect()[0]
+
+    # The archives of a Python's own standard library need not be there.
+    assert row["began"]
+    assert [place for place in row["archives"] if "spark" in place or "py4j" in place] == []
+    assert ".zip" not in row["of"]
+
+
+def test_where_pyspark_is_nowhere_but_in_an_archive_the_archive_is_kept(tmp_path: Path) -> None:
+    archive = tmp_path / "pyspark.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("pyspark/__init__.py", "")
+    told = (
+        "import importlib.util, json, os, sys; from lake.python_daemon import leave_archives_out\n"
+        f"sys.path[:] = [{str(archive)!r}] + [place for place in sys.path if 'site-packages' not in place]\n"
+        "leave_archives_out(); print(importlib.util.find_spec('pyspark').origin)"
+    )
+    done = subprocess.run([sys.executable, "-c", told], cwd=PROJECT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == f"{archive}/pyspark/__init__.py"
+
+
+def test_unix_sockets_are_used_on_one_machine_where_their_name_is_short_enough(tmp_path: Path) -> None:
+    def sockets(home: Path, master: str) -> str | None:
+        return spark_conf(Settings(home=home, spark_master=master)).get("spark.python.unix.domain.socket.dir")
+
+    near, far = Path("/srv/attune"), Path("/srv") / ("attune" * 10)
+    assert sockets(near, "local[2]") == "/srv/attune/tmp"
+    assert sockets(near, "spark://host:7077") is None
+    assert sockets(far, "local[*]") is None
