@@ -9,7 +9,10 @@ from __future__ import annotations
 import gc
 import importlib
 import importlib.util
+import os
 import sys
+from collections.abc import Callable
+from typing import Any
 
 # What every worker needs, of which each would import its own: two seconds a worker.
 AHEAD = ("numpy", "pandas", "pyarrow", "scipy.sparse")
@@ -40,14 +43,31 @@ def import_ahead(names: tuple[str, ...] = AHEAD) -> None:
     gc.freeze()
 
 
+def until_let_go(worker: Callable[..., int]) -> Callable[..., int]:
+    """The worker's function, which ends its process without a word where Spark is no longer there to hear one.
+
+    Spark closes the sockets of workers that had nothing to do for a minute, and of tasks that it gave up. On a Unix
+    socket what a worker then says of its end fails, and pyspark.daemon would print a stack trace of that.
+    """
+
+    def work(*given: Any) -> int:
+        try:
+            return worker(*given)
+        except (BrokenPipeError, ConnectionResetError):
+            os._exit(0)
+
+    return work
+
+
 def main() -> None:
     """Fork workers until Spark says that it has ended."""
     leave_archives_out()
     # Reads the worker's module from the command line as it is imported, and that in turn most of pyspark.
-    from pyspark.daemon import manager
+    from pyspark import daemon
 
     import_ahead()
-    manager()
+    daemon.worker = until_let_go(daemon.worker)
+    daemon.manager()
 
 
 if __name__ == "__main__":

@@ -48,6 +48,16 @@ def test_where_pyspark_is_nowhere_but_in_an_archive_the_archive_is_kept(tmp_path
     assert done.stdout.strip() == f"{archive}/pyspark/__init__.py"
 
 
+def test_a_worker_that_spark_has_let_go_of_ends_without_a_word() -> None:
+    told = (
+        "import os, socket; from lake.python_daemon import until_let_go\n"
+        "own, sparks = socket.socketpair(); sparks.close()\n"
+        "until_let_go(lambda out: own.send(out))(b'the end'); print('goes on')"
+    )
+    done = subprocess.run([sys.executable, "-c", told], cwd=PROJECT, capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("", "")
+
+
 def test_unix_sockets_are_used_on_one_machine_where_their_name_is_short_enough(tmp_path: Path) -> None:
     def sockets(home: Path, master: str) -> str | None:
         return spark_conf(Settings(home=home, spark_master=master)).get("spark.python.unix.domain.socket.dir")
