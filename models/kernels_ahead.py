@@ -10,7 +10,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from models.als_kernels import group_by_item, item_product, item_residual, solve_users
-from models.row_kernels import best_of_rows, dense_product, largest_of_rows
+from models.row_kernels import add_weighted_rows, best_of_rows, dense_product, largest_of_rows
 from models.top_k_kernels import best_items
 
 
@@ -25,6 +25,7 @@ def compile_all() -> None:
     best_items(vectors, vectors, np.ones(1), places, 1, bounds, places, np.zeros((1, 1), np.int32), vectors.copy())
     best_of_rows(vectors, bounds, places, 1, 1, np.zeros((1, 2), np.int32), np.zeros((1, 2), np.int64))
     largest_of_rows(bounds.astype(np.int32), places, ones, 1, np.zeros(1, bool))
+    add_weighted_rows(sp.csr_matrix(vectors), vectors, vectors.copy())
     dense_product(sp.csr_matrix(vectors), sp.csr_matrix(vectors))
 
 

@@ -12,6 +12,8 @@ from models.top_k_kernels import GROUP, any_in_group, item_of, keep_largest, key
 
 _compiled = njit(nogil=True, cache=True, error_model="numpy")
 
+# Columns whose weights are added at once: four kilobytes of each item and of each row.
+TILE = 1024
 # The smallest number in float32 that is above zero.
 _LEAST = np.float32(1e-45)
 
@@ -85,6 +87,29 @@ def largest_of_rows(indptr, indices, values, k, chosen):  # type: ignore[no-unty
         least = np.partition(keys[:n], n - k)[n - k]
         for place in range(n):
             chosen[start + place] = keys[place] >= least
+
+
+def add_weighted_rows(left: sp.csr_matrix, weights: np.ndarray, out: np.ndarray) -> None:
+    """Add left @ weights to the first columns of out, bit by bit as SciPy sums it.
+
+    left: csr (rows, items), float32. weights: float32 (items, columns). out: float32 (rows, columns or more).
+    """
+    by_item = left.tocsc()
+    _add_weighted_rows(by_item.indptr, by_item.indices, by_item.data, weights, out)
+
+
+@_compiled
+def _add_weighted_rows(indptr, rows, data, weights, out):  # type: ignore[no-untyped-def]
+    # By item, a part of its weights at a time: they are read from memory once for all rows, not once for each that
+    # has the item, while that part of all rows stays in the cache.
+    for first in range(0, weights.shape[1], TILE):
+        last = min(first + TILE, weights.shape[1])
+        for item in range(len(indptr) - 1):
+            part = weights[item, first:last]
+            for place in range(indptr[item], indptr[item + 1]):
+                value, added = data[place], out[rows[place], first:last]
+                for column in range(last - first):
+                    added[column] += value * part[column]
 
 
 def dense_product(

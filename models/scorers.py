@@ -18,7 +18,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from models.metrics import LONGEST
-from models.row_kernels import best_of_rows, dense_product
+from models.row_kernels import add_weighted_rows, best_of_rows, dense_product
 from models.top_k import OrderedItems, best_of
 
 Pairs = tuple[np.ndarray, np.ndarray]
@@ -115,7 +115,7 @@ class LinearScorer:
             profile.data = profile.data**self.power
             scores = np.zeros((profile.shape[0], dense + len(self.rest)), np.float32)
             if dense:
-                scores[:, :dense] = profile @ self.weights
+                add_weighted_rows(profile, self.weights, scores)
             block.kept[self.name] = dense_product(profile, self.rest_weights, scores, dense)
         return block.kept[self.name]
 

@@ -35,7 +35,7 @@ def test_training_and_scoring_compile_nothing_that_was_not_compiled_ahead() -> N
     best_of(state.users, state.items, 3, found.indptr.astype(np.int64), found.indices)
     solve_neighbourhoods((found.T @ found).toarray(), (found.T @ found).tocsr(), 1.0, 5)
     everything, weights = np.arange(20), sp.csr_matrix(np.eye(20, dtype=np.float32))
-    scorer = LinearScorer("next", 5, everything, np.zeros((20, 0), np.float32), everything, weights)
+    scorer = LinearScorer("next", 5, everything, np.ones((20, 7), np.float32), everything[7:], weights[:, 7:])
     scorer.best(UserBlock(state.users, found, found, found, np.full(30, None, object)))
 
     assert signatures() == ahead

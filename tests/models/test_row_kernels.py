@@ -8,7 +8,7 @@ import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.row_kernels import best_of_rows, dense_product, largest_of_rows
+from models.row_kernels import TILE, add_weighted_rows, best_of_rows, dense_product, largest_of_rows
 
 
 @settings(max_examples=60, deadline=None)
@@ -69,3 +69,20 @@ def test_a_product_made_dense_is_that_of_scipy_bit_by_bit(density: float) -> Non
     assert dense_product(left, right, into, 5) is into
     np.testing.assert_array_equal(into[:, 5:], expected)
     assert not into[:, :5].any()
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    rows=st.integers(0, 8), columns=st.sampled_from([1, 7, TILE, TILE + 1, 2 * TILE + 3]), wider=st.integers(0, 5),
+    density=st.sampled_from([0.0, 0.1, 1.0]), seed=st.integers(0, 1000),
+)  # fmt: skip
+def test_weighted_rows_are_added_to_the_first_columns_as_scipy_sums_them(
+    rows: int, columns: int, wider: int, density: float, seed: int
+) -> None:
+    random = np.random.default_rng(seed)
+    left = sp.random(rows, 30, density, "csr", random_state=seed, dtype=np.float32) if rows else sp.csr_matrix((0, 30))
+    left, weights = left.astype(np.float32), random.standard_normal((30, columns), np.float32)
+    out = np.zeros((rows, columns + wider), np.float32)
+    add_weighted_rows(left, weights, out)
+    np.testing.assert_array_equal(out[:, :columns], left @ weights)
+    assert not out[:, columns:].any()
