@@ -8,36 +8,37 @@ from __future__ import annotations
 
 import gc
 import importlib
-import importlib.util
 import os
 import sys
 from collections.abc import Callable
+from importlib.machinery import PathFinder
+from pathlib import Path
 from typing import Any
 
 # What every worker needs, of which each would import its own: two seconds a worker.
 AHEAD = ("numpy", "pandas", "pyarrow", "scipy.sparse")
+# How the archives that Spark itself puts on the path are called; others are whoever's who put them there.
+SPARKS = ("pyspark", "py4j", "spark-core")
 
 
 def leave_archives_out() -> None:
-    """Look for modules in folders alone, where pyspark is installed in one.
+    """Look for pyspark and py4j in folders alone, where both are installed in one.
 
-    Spark puts the archives of pyspark and of its own classes first. Python keeps no compiled code of what is imported
-    from them, and up to 3.11 it reads the directories of all archives anew at the begin of each task (CPython issue
+    Spark puts their archives and the one of its own classes first. Python keeps no compiled code of what is imported
+    from archives, and up to 3.11 it reads the directories of all of them anew at the begin of each task (CPython issue
     103200): thousands of names, tens of milliseconds.
     """
-    folders = [place for place in sys.path if not place.endswith((".zip", ".jar", ".egg"))]
-    everything, sys.path[:] = sys.path[:], folders
-    if importlib.util.find_spec("pyspark") is None:
-        sys.path[:] = everything
-        return
-    for place in everything:
-        if place not in folders:
+    archives = [place for place in sys.path if place.endswith((".zip", ".jar")) and Path(place).name.startswith(SPARKS)]
+    folders = [place for place in sys.path if place not in archives]
+    if all(PathFinder.find_spec(name, folders) for name in ("pyspark", "py4j")):
+        sys.path[:] = folders
+        for place in archives:
             sys.path_importer_cache.pop(place, None)
 
 
-def import_ahead(names: tuple[str, ...] = AHEAD) -> None:
+def import_ahead() -> None:
     """Import what workers share with the daemon, and take it out of the collections that end their tasks."""
-    for name in names:
+    for name in AHEAD:
         importlib.import_module(name)
     gc.collect()
     gc.freeze()

@@ -80,7 +80,7 @@ def spark_conf(settings: Settings) -> dict[str, str]:
 
 def _sockets(settings: Settings) -> dict[str, str]:
     """What the JVM and Python's workers of one machine speak through: Unix sockets in the home. By way of loopback the
-    small packages that begin and end a task wait for each other's receipt, 40 ms each.
+    small packages that begin and end a task wait for each other's receipt, up to 40 ms each.
     """
     folder = settings.home / "tmp"
     if not settings.spark_master.startswith("local") or len(os.fsencode(folder)) > LONGEST_FOLDER:

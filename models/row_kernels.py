@@ -90,7 +90,8 @@ def largest_of_rows(indptr, indices, values, k, chosen):  # type: ignore[no-unty
 
 
 def add_weighted_rows(left: sp.csr_matrix, weights: np.ndarray, out: np.ndarray) -> None:
-    """Add left @ weights to the first columns of out, bit by bit as SciPy sums it.
+    """Add left @ weights to the first columns of out, item by item in their order: bit by bit as SciPy sums it where
+    the rows' indices are sorted.
 
     left: csr (rows, items), float32. weights: float32 (items, columns). out: float32 (rows, columns or more).
     """
