@@ -46,7 +46,8 @@ def main() -> int:
     given = parser.parse_args()
     figures = Figures()
     with tempfile.TemporaryDirectory(prefix="attune-growth-", dir=given.folder) as folder:
-        spark = session(Settings(home=Path(folder) / "small" / "attune", missing_consent="granted"), "attune growth")
+        # A home of its own: the session keeps its blocks there, and those of the sizes are removed.
+        spark = session(Settings(home=Path(folder), missing_consent="granted"), "attune growth")
         small = seconds_of(spark, Path(folder) / "small", given.events)
         large = seconds_of(spark, Path(folder) / "large", given.events * TIMES)
         spark.stop()
