@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lake.jars import jar_paths
+from lake.local_folder import own_folder
 from lake.settings import Settings
 
 if TYPE_CHECKING:
@@ -28,12 +29,16 @@ UNSEEN = {
     "spark.sql.maxPlanStringLength": "10000",
 }
 
-# The name of a Unix socket has at most 104 bytes (108 on Linux), of which Spark's own part is 43.
+# Of a folder of Unix sockets, in bytes: what Spark allows.
 LONGEST_FOLDER = 60
 
 
-def spark_conf(settings: Settings) -> dict[str, str]:
-    """Every Spark setting Attune relies on, for a session built here or by spark-submit."""
+def spark_conf(settings: Settings, folder: Path | None = None) -> dict[str, str]:
+    """Every Spark setting Attune relies on, for a session built here or by spark-submit.
+
+    folder: for what Spark keeps on disk while a session lives; <home>/tmp unless told.
+    """
+    folder = folder or settings.home / "tmp"
     ui = os.environ.get("ATTUNE_SPARK_UI", "false")
     return {
         "spark.master": settings.spark_master,
@@ -70,33 +75,35 @@ def spark_conf(settings: Settings) -> dict[str, str]:
         "spark.python.sql.dataFrameDebugging.enabled": "false",
         "spark.ui.enabled": ui,
         **(UNSEEN if ui == "false" else {}),
-        **_sockets(settings),
+        **_sockets(settings, folder),
         "spark.ui.showConsoleProgress": "false",
         "spark.sql.warehouse.dir": str(settings.home / "warehouse"),
-        "spark.local.dir": str(settings.home / "tmp"),
+        "spark.local.dir": str(folder),
         "spark.log.level": "ERROR",
     }
 
 
-def _sockets(settings: Settings) -> dict[str, str]:
-    """What the JVM and Python's workers of one machine speak through: Unix sockets in the home. By way of loopback the
-    small packages that begin and end a task wait for each other's receipt, up to 40 ms each.
+def _sockets(settings: Settings, folder: Path) -> dict[str, str]:
+    """What the JVM and Python's workers of one machine speak through: Unix sockets in the folder. By way of loopback
+    the small packages that begin and end a task wait for each other's receipt, up to 40 ms each.
     """
-    folder = settings.home / "tmp"
     if not settings.spark_master.startswith("local") or len(os.fsencode(folder)) > LONGEST_FOLDER:
         return {}
     return {"spark.python.unix.domain.socket.enabled": "true", "spark.python.unix.domain.socket.dir": str(folder)}
 
 
 def session(settings: Settings, name: str = "attune") -> SparkSession:
-    """The running session, or a new one with Attune's settings."""
+    """The running session, with Attune's settings as far as they can still be made; or a new one, which has a folder of
+    its own (lake/local_folder.py).
+    """
     from pyspark.sql import SparkSession
 
-    (settings.home / "tmp").mkdir(parents=True, exist_ok=True)
+    running = SparkSession.getActiveSession() is not None
+    folder = None if running else own_folder(settings.home)
     # PySpark takes its workers' interpreter from here in a session that Python starts, whatever the setting says.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     builder = SparkSession.builder.appName(name)
-    for key, value in spark_conf(settings).items():
+    for key, value in spark_conf(settings, folder).items():
         builder = builder.config(key, value)
     spark = builder.getOrCreate()
     spark.sparkContext.setLogLevel("ERROR")

@@ -65,3 +65,5 @@ def test_jobs_killed_in_the_middle_and_run_again_give_the_tables_of_undisturbed_
     for name in COMPARED:
         assert shop.results[name].num_rows > 0
         assert comparable(actual[name]) == comparable(shop.results[name]), name
+    # What Spark kept on disk for the killed ones went when the next began.
+    assert len([entry for entry in (killed.home / "tmp").iterdir() if entry.is_dir()]) == 1
