@@ -26,9 +26,14 @@ TIMES = 10
 JOBS = ("clean_events", "build_features")
 
 
+def settings_of(home: Path) -> Settings:
+    """What somebody with a hundred million events would set, for both sizes."""
+    return Settings(home=home, missing_consent="granted", spark_memory="6g", shuffle_partitions=16)
+
+
 def seconds_of(spark: SparkSession, home: Path, events: int) -> dict[str, float]:
     """Seconds of each job over a log of so many events; its files are removed."""
-    settings, params = Settings(home=home / "attune", missing_consent="granted"), parameters(events)
+    settings, params = settings_of(home / "attune"), parameters(events)
     log, _ = landed(spark, settings, params, home / "log")
     shutil.rmtree(log)
     window = Window(params.start, params.end)
@@ -47,7 +52,7 @@ def main() -> int:
     figures = Figures()
     with tempfile.TemporaryDirectory(prefix="attune-growth-", dir=given.folder) as folder:
         # A home of its own: the session keeps its blocks there, and those of the sizes are removed.
-        spark = session(Settings(home=Path(folder), missing_consent="granted"), "attune growth")
+        spark = session(settings_of(Path(folder)), "attune growth")
         small = seconds_of(spark, Path(folder) / "small", given.events)
         large = seconds_of(spark, Path(folder) / "large", given.events * TIMES)
         spark.stop()
