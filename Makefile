@@ -5,6 +5,9 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.attune-setup
 PEERS := .venv-peers
 PEERS_PYTHON ?= 3.11
+# Processes that the tests are divided among: 2 want two cores and some 8 GB; 0 runs them one after another.
+TEST_PROCESSES ?= 2
+PYTEST = $(BIN)/python -m pytest -n $(TEST_PROCESSES) --no-loadscope-reorder
 
 # The test suite needs no network; the set-up needs the package indexes that pip and Spark are set up for.
 export OPENBLAS_NUM_THREADS ?= 1
@@ -84,10 +87,10 @@ demo: setup ## run the main job on Complete Journey: files in, recommendations o
 	@$(BIN)/attune demo --missing-consent granted
 
 test: setup lint ## lint, types and all tests, with a real scheduler and a real cluster
-	@$(BIN)/python -m pytest
+	@$(PYTEST)
 
-unit: setup ## only the fast tests, in one Spark session
-	@$(BIN)/python -m pytest -m "not e2e"
+unit: setup ## only the fast tests, without processes of their own
+	@$(PYTEST) -m "not e2e"
 
 lint: setup ## ruff and mypy
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

@@ -1,4 +1,4 @@
-"""One Spark session for the whole unit suite, a home of its own for each test."""
+"""One Spark session for the unit tests of a process, a home of its own for each test."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
+from xdist.scheduler import LoadScopeScheduling
 
 from lake.session import session
 from lake.settings import Settings
@@ -18,7 +19,26 @@ RELUCTANT_C2 = (
     "-XX:Tier4InvocationThreshold=20000 -XX:Tier4MinInvocationThreshold=5000 -XX:Tier4CompileThreshold=40000 "
     "-XX:Tier4BackEdgeThreshold=150000"
 )
+E2E = "tests/e2e/"
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The tests with real processes, a third of the time, begin."""
+    items.sort(key=lambda item: item.get_closest_marker("e2e") is None)
+
+
+class ByModule(LoadScopeScheduling):
+    """Where tests are divided among processes, a module's stay together, and so do all of e2e, which share a shop."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        module = nodeid.partition("::")[0]
+        return E2E if module.startswith(E2E) else module
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScopeScheduling:
+    """How `pytest -n` divides the tests."""
+    return ByModule(config, log)
 
 
 @pytest.fixture(scope="session")

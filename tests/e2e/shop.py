@@ -196,7 +196,7 @@ def environment(settings: Settings) -> dict[str, str]:
 
 def checked(command: list[str], env: dict[str, str]) -> None:
     """Run a command that has to end well; what it said is in the failure."""
-    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=600)
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=1200)
     assert done.returncode == 0, f"{command} ended with {done.returncode}:\n{done.stderr[-4000:]}"
 
 

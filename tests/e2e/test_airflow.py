@@ -37,7 +37,7 @@ def test_a_days_files_become_a_readable_snapshot_by_asset_events_alone(
     shop.arrive(Window.day(NIGHT), tmp_path)
     # The first Dag alone is asked for, as `airflow backfill create` asks for a day.
     airflow.backfill(Window.day(NIGHT))
-    airflow.wait_for(NIGHT, timeout=800)
+    airflow.wait_for(NIGHT, timeout=1600)
 
     started = {dag_id: airflow.api.runs(dag_id, NIGHT.isoformat())[0]["run_type"] for dag_id in DAGS}
     assert started == {"ingest_events": "backfill"} | dict.fromkeys(DAGS[1:], "asset_triggered")
@@ -57,7 +57,7 @@ def test_what_a_retry_cannot_mend_fails_at_the_first_attempt(airflow: AirflowHom
         day = NIGHT + timedelta(days=1)
         airflow.trigger(day)
         with pytest.raises(AirflowError, match=r"failed at attempt 1: .*no source is registered"):
-            airflow.wait_for(day, timeout=300)
+            airflow.wait_for(day, timeout=600)
     finally:
         hidden.rename(registered)
 
@@ -91,7 +91,7 @@ def test_a_window_given_by_hand_is_handed_on_whole(airflow: AirflowHome) -> None
     partition = str(window.end - timedelta(days=1))
     submitted = f"build_features --start {window.start} --end {window.end}"
     tasks: list[TaskState] = []
-    for _ in range(240):
+    for _ in range(600):
         next_runs = airflow.api.runs("build_features", partition)
         tasks = [task for run in next_runs for task in airflow.api.tasks("build_features", run["dag_run_id"])]
         if any(submitted in line for task in tasks for line in airflow.api.log(task)):

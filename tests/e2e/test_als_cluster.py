@@ -32,7 +32,7 @@ def train(folder: Path, master: str, *words: str, conf: str = "") -> dict[str, A
         "PYSPARK_SUBMIT_ARGS": f"{conf} pyspark-shell",
     }
     command = [sys.executable, "-m", "tests.e2e.als_once", str(folder), master, *words]
-    done = run(command, capture_output=True, text=True, env=env, cwd=PROJECT, timeout=240)
+    done = run(command, capture_output=True, text=True, env=env, cwd=PROJECT, timeout=480)
     if "die" in words:
         assert done.returncode == 9, done.stderr[-3000:]
         return {}

@@ -70,7 +70,7 @@ def test_ingest_killed_at_three_points_takes_every_row_once(settings: Settings) 
     _kill_when(settings, (bronze / "_delta_log" / first).exists)
     _kill_when(settings, lambda: files.exists() and any(files.glob("*.parquet")))
     process = _start(settings)
-    assert process.wait(timeout=400) == 0, (settings.home / "log").read_text()[-3000:]
+    assert process.wait(timeout=800) == 0, (settings.home / "log").read_text()[-3000:]
     table = DeltaTable(bronze)
     ids = table.to_pyarrow_table(columns=["id"])["id"]
     assert (len(ids), len(ids.unique()), table.version()) == (ROWS, ROWS, 0)

@@ -189,6 +189,6 @@ assert not foreign, foreign
     environment = {"PATH": "", "JAVA_HOME": "", "PYTHONPATH": str(PROJECT), "HOME": os.environ.get("HOME", "")}
     done = subprocess.run(
         [sys.executable, "-c", script, str(published.settings.home)],
-        env=environment, capture_output=True, text=True, timeout=120, check=False,
+        env=environment, capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
