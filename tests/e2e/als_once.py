@@ -12,6 +12,7 @@ import os
 import re
 import signal
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from subprocess import run
@@ -21,11 +22,12 @@ from pyspark.sql import functions as F
 import models.als
 from lake.session import session
 from lake.settings import Settings
-from models.als import AlsParameters, fit_als, item_matrix
+from models.als import AlsParameters, _slots, fit_als, item_matrix
 
 # Who kills at the sixth epoch must hear of it long before the last: epochs that take longer than those of so few rows
 # need, and many looks an epoch.
 POLL = 0.02
+TASKS = 2
 PARAMETERS = AlsParameters(rank=64, epochs=30, steps=8, least_users=1, checkpoint_every=5)
 
 
@@ -52,9 +54,11 @@ def main(folder: Path, master: str, kill: bool, die: bool, short: bool) -> None:
         if die and len(heard) == 6:
             os._exit(9)
 
-    # Both executors must have come before their slots are counted.
-    wants.count()
-    factors = fit_als(wants, parameters, str(folder / "als"), progress=progress, tasks=2)
+    # On a busy machine the second executor comes later than the first, and only what has come is used, and killed.
+    deadline = time.monotonic() + 300
+    while _slots(spark) < TASKS and time.monotonic() < deadline:
+        time.sleep(0.1)
+    factors = fit_als(wants, parameters, str(folder / "als"), progress=progress, tasks=TASKS)
     items = item_matrix(factors, list(range(800)))  # type: ignore[arg-type]
     users = {file.name for file in (folder / "als/result/users").glob("*.parquet")}
     answer = {

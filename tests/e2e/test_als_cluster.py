@@ -49,7 +49,7 @@ def test_a_killed_executor_or_driver_costs_the_epochs_since_the_checkpoint_and_n
     for number in (1, 2):
         assert list((cluster.folder / f"work-{number}").glob("app-*/*/stderr"))
     assert whole["resumed"] == 0 and whole["told"] == list(range(1, 31))
-    assert whole["parts"] == ["part-00000.parquet", "part-00001.parquet"]
+    assert whole["parts"] == killed["parts"] == ["part-00000.parquet", "part-00001.parquet"]
     assert killed["resumed"] >= 5 and killed["resumed"] % 5 == 0
     assert killed["told"] == whole["told"]
     assert killed["items"] == whole["items"]
