@@ -54,9 +54,11 @@ def main(folder: Path, master: str, kill: bool, die: bool, short: bool) -> None:
         if die and len(heard) == 6:
             os._exit(9)
 
-    # On a busy machine the second executor comes later than the first, and only what has come is used, and killed.
+    wants.count()
+    # On a busy machine the second executor comes later than the first: only what has come is used, and killed. Without
+    # barrier mode none comes before it is needed.
     deadline = time.monotonic() + 300
-    while _slots(spark) < TASKS and time.monotonic() < deadline:
+    while not short and _slots(spark) < TASKS and time.monotonic() < deadline:
         time.sleep(0.1)
     factors = fit_als(wants, parameters, str(folder / "als"), progress=progress, tasks=TASKS)
     items = item_matrix(factors, list(range(800)))  # type: ignore[arg-type]
