@@ -42,7 +42,7 @@ def own_folder(home: Path) -> Path:
             shutil.rmtree(entry, ignore_errors=True) if entry.is_dir() else entry.unlink(missing_ok=True)
         # Short: the names of sockets are bounded.
         folder = next(free for number in count() if not (free := shared / str(number)).exists())
-        folder.mkdir(mode=0o700)
+        folder.mkdir()
         lock = (folder / LOCK).open("w")
         fcntl.flock(lock, fcntl.LOCK_EX)
         _held.append(lock)
