@@ -146,11 +146,15 @@ def conform(frame: DataFrame, table: Table) -> DataFrame:
 
 
 def in_window(column: str, window: Window, also: Sequence[date] = ()) -> str:
-    """A predicate for the dates of a window, and single days before it."""
-    inside = f"({column} >= '{window.start.isoformat()}' AND {column} < '{window.end.isoformat()}')"
+    """A predicate for the dates of a window, and single days before it.
+
+    Of dates, not of texts: Delta holds each row that replaces others against the predicate as it is written, and would
+    make dates of the texts row by row.
+    """
+    inside = f"({column} >= DATE '{window.start.isoformat()}' AND {column} < DATE '{window.end.isoformat()}')"
     if not also:
         return inside
-    days = ", ".join(f"'{day.isoformat()}'" for day in sorted(also))
+    days = ", ".join(f"DATE '{day.isoformat()}'" for day in sorted(also))
     return f"({inside} OR {column} IN ({days}))"
 
 
