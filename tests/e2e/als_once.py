@@ -75,7 +75,7 @@ def main(folder: Path, master: str, kill: bool, die: bool, short: bool) -> None:
 
 def _executors(port: str) -> list[int]:
     """The executors of the driver that listens at the port: other clusters of the machine are left alone."""
-    table = run(["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True).stdout.splitlines()[1:]
+    table = run(["ps", "-ww", "-eo", "pid,args"], capture_output=True, text=True, check=True).stdout.splitlines()[1:]
     workers = [line.split(None, 1) for line in table if "CoarseGrainedExecutorBackend" in line]
     return [int(pid) for pid, args in workers if re.search(rf"CoarseGrainedScheduler@\S+:{port}\b", args)]
 
