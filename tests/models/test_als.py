@@ -218,8 +218,8 @@ def test_a_training_whose_task_was_killed_goes_on_from_its_checkpoint(spark: Spa
 
 def _workers() -> list[int]:
     """Spark's Python workers: the children of its daemons, below this process."""
-    table = run(["ps", "-ww", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True).stdout.splitlines()[1:]
-    rows = [line.split(None, 2) for line in table]
+    table = run(["ps", "-ww", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True).stdout
+    rows = [line.split(None, 2) for line in table.splitlines()[1:]]
     parents = {int(pid): int(parent) for pid, parent, _ in rows}
 
     def below(pid: int) -> bool:
