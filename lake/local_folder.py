@@ -39,7 +39,10 @@ def own_folder(home: Path) -> Path:
         if killed:
             say(f"removing what {killed} killed session{'s' if killed > 1 else ''} left in {shared}")
         for entry in left:
-            shutil.rmtree(entry, ignore_errors=True) if entry.is_dir() else entry.unlink(missing_ok=True)
+            if entry.is_dir():
+                shutil.rmtree(entry, ignore_errors=True)
+            else:
+                entry.unlink(missing_ok=True)
         # Short: the names of sockets are bounded.
         folder = next(free for number in count() if not (free := shared / str(number)).exists())
         folder.mkdir()

@@ -98,8 +98,7 @@ def session(settings: Settings, name: str = "attune") -> SparkSession:
     """
     from pyspark.sql import SparkSession
 
-    running = SparkSession.getActiveSession() is not None
-    folder = None if running else own_folder(settings.home)
+    folder = own_folder(settings.home) if SparkSession.getActiveSession() is None else None
     # PySpark takes its workers' interpreter from here in a session that Python starts, whatever the setting says.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     builder = SparkSession.builder.appName(name)
