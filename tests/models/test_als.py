@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import signal
 from pathlib import Path
-from subprocess import run
 
 import numpy as np
+import psutil
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -217,17 +217,8 @@ def test_a_training_whose_task_was_killed_goes_on_from_its_checkpoint(spark: Spa
 
 
 def _workers() -> list[int]:
-    """Spark's Python workers: the children of its daemons, below this process."""
-    table = run(["ps", "-ww", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True).stdout
-    rows = [line.split(None, 2) for line in table.splitlines()[1:]]
-    parents = {int(pid): int(parent) for pid, parent, _ in rows}
-
-    def below(pid: int) -> bool:
-        while pid in parents:
-            pid = parents[pid]
-            if pid == os.getpid():
-                return True
-        return False
-
-    daemons = {int(pid) for pid, _, args in rows if "lake.python_daemon" in args}
-    return [pid for pid in daemons if parents[pid] in daemons and below(pid)]
+    """Spark's Python workers: the children of its daemon, below this process. The daemon itself is left alone."""
+    below = {process.pid: process for process in psutil.Process().children(recursive=True)}
+    # The JVM too names the module, among its settings.
+    daemons = {pid for pid, process in below.items() if process.cmdline()[1:3] == ["-m", "lake.python_daemon"]}
+    return [pid for pid in daemons if below[pid].ppid() in daemons]
