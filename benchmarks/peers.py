@@ -12,6 +12,7 @@ from pathlib import Path
 
 import duckdb
 import polars as pl
+import psutil
 import pyarrow as pa
 
 from features.affinity import HALF_LIFE_DAYS, KEYS_KEPT, PRICE_BANDS, RECENT_HALF_LIFE_DAYS, WEIGHTS
@@ -30,7 +31,9 @@ def by_duckdb(events: Path, items: Path, as_of: date, out: Path) -> tuple[int, i
              "category_levels": CATEGORY_LEVELS, "levels": list(LEVELS), "keys_kept": KEYS_KEPT,
              "prior_events": PRIOR_EVENTS, "price_bands": list(PRICE_BANDS), "dayparts": list(DAYPARTS)}  # fmt: skip
     weights = {"event_type": list(WEIGHT_OF), "weight": list(WEIGHT_OF.values())}
-    with duckdb.connect() as db:
+    # All memory that is free but a fifth; beyond it DuckDB goes to disk, beside what it writes.
+    memory = f"{psutil.virtual_memory().available * 4 // 5 // 2**20}MiB"
+    with duckdb.connect(config={"memory_limit": memory, "temp_directory": str(out / "spilled")}) as db:
         db.read_parquet(f"{events}/*.parquet").create_view("events")
         db.read_parquet(f"{items}/*.parquet").create_view("items")
         db.register("given", pa.Table.from_pylist([given]))
