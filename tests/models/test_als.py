@@ -190,8 +190,12 @@ def test_mllib_is_used_where_it_is_asked_for(wants: DataFrame, tmp_path: Path) -
     assert said == ["ALS: Spark MLlib trains instead: solver=mllib was asked for"]
 
 
-def test_a_training_whose_task_was_killed_goes_on_from_its_checkpoint(spark: SparkSession, tmp_path: Path) -> None:
-    parameters = AlsParameters(rank=32, epochs=60, least_users=1, checkpoint_every=5)
+def test_a_training_whose_task_was_killed_goes_on_from_its_checkpoint(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Of 60 epochs, some seconds, the sixth is seen before the eighth is over: the rest is time to be killed in.
+    monkeypatch.setattr("models.als.POLL", 0.02)
+    parameters = AlsParameters(rank=64, epochs=60, least_users=1, checkpoint_every=5)
     wants = (
         spark.range(300_000)
         .select(
@@ -218,7 +222,9 @@ def test_a_training_whose_task_was_killed_goes_on_from_its_checkpoint(spark: Spa
 
 def _workers() -> list[int]:
     """Spark's Python workers: the children of its daemon, below this process. The daemon itself is left alone."""
-    below = {process.pid: process for process in psutil.Process().children(recursive=True)}
+    below = {process.pid for process in psutil.Process().children(recursive=True)}
+    # What has just ended says nothing of itself.
+    told = {process.pid: process.info for process in psutil.process_iter(["cmdline", "ppid"]) if process.pid in below}
     # The JVM too names the module, among its settings.
-    daemons = {pid for pid, process in below.items() if process.cmdline()[1:3] == ["-m", "lake.python_daemon"]}
-    return [pid for pid in daemons if below[pid].ppid() in daemons]
+    daemons = {pid for pid, info in told.items() if (info["cmdline"] or [])[1:3] == ["-m", "lake.python_daemon"]}
+    return [pid for pid in daemons if told[pid]["ppid"] in daemons]
