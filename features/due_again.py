@@ -13,7 +13,9 @@ from datetime import date
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-DIMENSIONS = ("item", "category")
+# By dimension, the column that holds its key.
+KEYS = {"item": "item_id", "category": "category"}
+DIMENSIONS = tuple(KEYS)
 # Days that are looked at: a cycle of more than a year is none.
 CYCLE_DAYS = 365
 # The usual gap of an item is drawn to that of all items by so many gaps, and a person's own to the item's.
@@ -45,19 +47,15 @@ def bought(user_item_day: DataFrame, keys: DataFrame, items: DataFrame, as_of: d
     )
     held = (F.col("event_date") >= F.col("valid_from")) & (F.col("event_date") < F.col("valid_until"))
     known = keys.filter("category IS NOT NULL").withColumnRenamed("item_id", "_item")
-    categories = own.join(known, (F.col("_item") == F.col("item_id")) & held)
-    by = ("user_id", "dimension", "key")
-
-    def entry(dimension: str, key: str) -> list[Column | str]:
-        return ["user_id", "user_bucket", F.lit(dimension).alias("dimension"), F.col(key).alias("key"), "event_date"]
-
-    # A tile is an item's only one of its day; a category may have several.
-    days = (
-        own.select(*entry("item", "item_id"))
-        .unionByName(categories.select(*entry("category", "category")).distinct())
-        .repartition("user_id")
+    named = own.join(known, (F.col("_item") == F.col("item_id")) & held, "left")
+    # One pass over a year of tiles for both dimensions.
+    both = F.array(
+        *(F.struct(F.lit(dimension).alias("dimension"), F.col(key).alias("key")) for dimension, key in KEYS.items())
     )
-    return days.groupBy(*by).agg(
+    told = named.select("user_id", "user_bucket", "event_date", F.inline(both)).filter("key IS NOT NULL")
+    # A tile is an item's only one of its day; a category may have several.
+    days = told.repartition("user_id").distinct()
+    return days.groupBy("user_id", "dimension", "key").agg(
         F.max("user_bucket").alias("user_bucket"),
         F.count(F.lit(1)).alias("days"),
         F.min("event_date").alias("first"),
