@@ -34,12 +34,12 @@ from jobs.train_models import inputs
 from lake.console import emit_table, say, step
 from lake.settings import Settings
 from models.bootstrap import Replicates, replicate
+from models.fitting import Log
 from models.hybrid import FEATURES, SCORERS, Parameters
 from models.metrics import SCOPES
 from models.ranker import RankerParameters, afforded
 from models.ranking_features import ENGAGEMENT, LIFTS, RECENT, SHARES, VALUE
 from models.split import Split, time_split
-from models.training import Log
 from models.tuning import Class, rankers_class
 
 # By name, the features that the ranker learns without.

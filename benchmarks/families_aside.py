@@ -24,8 +24,8 @@ from features.leanings import SEPARATOR
 from features.packing import PATH
 from features.rfm import SCORES
 from features.rfm_windows import windowed
+from models.fitting import Log, tiles_before
 from models.ranking_features import feature_date
-from models.training import Log, tiles_before
 
 WINDOWS = (30, 90, 365)
 MEASURES = ("frequency", "monetary", *SCORES)

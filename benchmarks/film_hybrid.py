@@ -17,10 +17,11 @@ from jobs.scratch import scratch
 from jobs.train_models import inputs, workers
 from lake.console import say, step
 from models import hybrid
+from models.fitting import fit_before
 from models.hybrid import Parameters
 from models.promotion import HYBRID
 from models.split import time_split
-from models.training import Judged, fit_before, judge, learn, lessons_of
+from models.training import Judged, judge, learn, lessons_of
 from models.values import with_values
 
 SHARES = (0.64, 0.16, 0.2)

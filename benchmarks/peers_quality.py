@@ -36,6 +36,7 @@ from models.als import fit_als, item_matrix
 from models.als_parameters import AlsParameters
 from models.bootstrap import Replicates, replicate
 from models.candidates import catalogue
+from models.fitting import Log, settled, tiles_before
 from models.hybrid import Parameters
 from models.interactions import between, confidences
 from models.lists import LISTS, model_lists
@@ -47,7 +48,6 @@ from models.ranking_features import pairs
 from models.repurchase import repurchase, usual_gaps
 from models.scorers import FactorScorer
 from models.split import time_split, truth
-from models.training import Log, settled, tiles_before
 from models.tuning import candidates_of, judged_lists
 
 HERE = Path(__file__).parent / "peers_environment"

@@ -22,6 +22,7 @@ from lake.errors import ModelError, SettingError
 from lake.settings import Settings
 from lake.window import Window
 from models import hybrid, tracking
+from models.fitting import fit_before
 from models.hybrid import Parameters
 from models.plots import metric_by_model
 from models.promotion import METRIC
@@ -29,7 +30,7 @@ from models.ranker import Ranker
 from models.report import children, cold_start, cold_start_metrics, difference_rows, group_rows, table_rows
 from models.split import time_split
 from models.tracking import Evaluation, Registry, Version
-from models.training import fit_before, foretold, judge
+from models.training import foretold, judge
 from models.values import Value, of_sources
 
 

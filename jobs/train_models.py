@@ -25,6 +25,7 @@ from lake.settings import Settings
 from lake.tables import EVENTS, USER_DAY, USER_ITEM_DAY
 from models import hybrid, tracking
 from models.als_files import Folder
+from models.fitting import Log, fit_before
 from models.hybrid import Parameters, Sources
 from models.interactions import before, positives
 from models.population import figures_of_people
@@ -42,7 +43,7 @@ from models.report import (
 )
 from models.split import Split, time_split
 from models.tracking import Registry, Training, Version
-from models.training import Judged, Log, Timings, calibrate, check_activity, fit_before, foretold, judge, learn, lessons
+from models.training import Judged, Timings, calibrate, check_activity, foretold, judge, learn, lessons
 from models.values import Value, of_sources
 
 AHEAD = ("mlflow", "xgboost.spark")

@@ -17,10 +17,10 @@ from features.leanings import WEEKDAYS
 from features.packing import OF_DAYS
 from features.tiles import DAYPARTS
 from models.bootstrap import LEAST_GROUP
+from models.fitting import Log, tiles_before
 from models.hybrid import Sources
 from models.plots import bars, preferences, shares_by_trait
 from models.ranking_features import feature_date
-from models.training import Log, tiles_before
 
 OTHER = "other"
 # What has an order of its own; the rest goes by how many there are.

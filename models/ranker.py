@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from typing import Any
@@ -183,19 +183,14 @@ def score(features: DataFrame, ranker: Ranker, name: str = "score") -> DataFrame
     missing = [column for column in ranker.features if column not in features.columns]
     if missing:
         raise ModelError(f"the ranker needs the features {missing}; the frame has {features.columns}")
-    kept = [column for column in features.columns if column != name]
 
-    def predicted(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        booster = _booster(ranker.booster)
-        for batch in batches:
-            columns = [batch.column(column) for column in ranker.features]
-            matrix = np.column_stack([column.to_numpy(zero_copy_only=False) for column in columns]).astype(np.float32)
-            scores = booster.inplace_predict(matrix) if batch.num_rows else np.zeros(0, np.float32)
-            arrays = [*(batch.column(column) for column in kept), pa.array(scores, pa.float32())]
-            yield pa.RecordBatch.from_arrays(arrays, names=[*kept, name])
+    def predicted(*columns: pa.Array) -> pa.Array:
+        matrix = np.column_stack([column.to_numpy(zero_copy_only=False) for column in columns]).astype(np.float32)
+        return pa.array(_booster(ranker.booster).inplace_predict(matrix) if len(matrix) else [], pa.float32())
 
-    schema = features.select(*kept).withColumn(name, F.lit(0.0).cast("float")).schema
-    return features.select(*kept).mapInArrow(predicted, schema)
+    # A column's function hands the features over and the score back; the other columns stay where they are.
+    scored = F.arrow_udf(predicted, "float")  # type: ignore[call-overload]
+    return features.withColumn(name, scored(*ranker.features))
 
 
 @cache

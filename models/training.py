@@ -13,24 +13,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import reduce
 from time import monotonic
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from features.affinity import anchor_of, item_keys, leanings, leanings_at
-from features.engagement import engagement
-from features.facts import facts as facts_of
-from features.facts import users as users_of
-from features.item_history import only
-from features.lift import of_users
-from features.rfm import scored as rfm_of
-from features.tiles import user_day, user_item_day
-from features.value import fitted, observed
-from features.value import scored as valued
 from lake.errors import ModelError
+from lake.together import together
 from models import cold_start, hybrid
 from models.bootstrap import Replicates, replicate
 from models.calibration import Calibration, fit_calibration, probability
@@ -38,15 +29,15 @@ from models.ceilings import ceilings
 from models.cold_start import DEPTH, LADDER, NEW, Wants
 from models.diversity import marginal
 from models.exposure import Exposure, exposure
+from models.fitting import Log, fit_before, settled, tiles_before
 from models.groups import described
 from models.hybrid import Parameters, Sources
-from models.interactions import before, between, labels
+from models.interactions import between, labels
 from models.lists import model_lists
 from models.metrics import ARRIVALS, RELEVANT
 from models.per_user import item_facts, per_user
 from models.promotion import HYBRID
 from models.ranker import KEPT_NEGATIVES, Ranker, fit_ranker, kept_pairs, score, training_rows
-from models.ranking_features import HORIZON_DAYS, feature_date
 from models.reliability import Reliability, reliability
 from models.snapshot import fallback_lists
 from models.split import Split, truth
@@ -84,66 +75,6 @@ class Timings(dict[str, float]):
         self[name] = self.get(name, 0.0) + monotonic() - started
 
 
-@dataclass(frozen=True)
-class Log:
-    """What a training reads, of consenting users. events: silver.events without bots. tiles, days: gold.user_item_day
-    and gold.user_day. items: silver.items. wanted: the positives of the events. profiles: silver.users, for a plot; or
-    None.
-    """
-
-    events: DataFrame
-    tiles: DataFrame
-    days: DataFrame
-    items: DataFrame
-    wanted: DataFrame
-    profiles: DataFrame | None = None
-
-
-def fit_before(
-    log: Log, instant: datetime, parameters: Parameters, folder: str, progress: Callable[[str], None]
-) -> Sources:
-    """All sources and facts of what happened before the instant.
-
-    Whole days come from the tiles; the instant's own day is made from its events before the instant. Days count
-    from the first midnight at or after the instant, so that this last, partial day is seen. folder, progress: see
-    fit_als.
-    """
-    tiles, days = tiles_before(log, instant)
-    tiles, day = settled(tiles, folder, "tiles"), feature_date(instant)
-    # Small, and read by the features, the groups, the ladder and a plot.
-    people = settled(users_of(facts_of(days)), folder, "people")
-    standing = settled(rfm_of(people, day), folder, "rfm")
-    # As a night reads them from the state: what all lean to is told by what each does, not by the tiles once more.
-    kept = settled(leanings(tiles, days, only(item_keys(log.items)), anchor_of(day)), folder, "leanings")
-    told = settled(leanings_at(kept, day, of_users(kept)), folder, "affinity")
-    engaged, worth = engagement(people, day), worth_at(people, day)
-    return hybrid.fit_sources(
-        before(log.events, instant), tiles, standing, told, log.items, instant, parameters, folder,
-        engaged=settled(engaged, folder, "engaged"), worth=None if worth is None else settled(worth, folder, "worth"),
-        progress=progress,
-    )  # fmt: skip
-
-
-def worth_at(people: DataFrame, day: date) -> DataFrame | None:
-    """As features.value.scored gives it, by a fit on the same people; None where they are too few for one."""
-    found = observed(people, day)
-    try:
-        return valued(found, fitted(found, day), day, HORIZON_DAYS)
-    except ModelError:
-        return None
-
-
-def tiles_before(log: Log, instant: datetime) -> tuple[DataFrame, DataFrame]:
-    """User-item-day and user-day tiles of everything before the instant."""
-    today = instant.date()
-    # An order that began the day before must not count again: that day is read too, and then left out.
-    late = before(log.events.where(F.col("event_date") >= F.lit(today - timedelta(days=1))), instant)
-    whole, partial = F.col("event_date") < F.lit(today), F.col("event_date") == F.lit(today)
-    tiles = log.tiles.where(whole).unionByName(user_item_day(late.where(partial)))
-    days = log.days.where(whole).unionByName(user_day(late).where(partial))
-    return tiles, days
-
-
 def check_activity(log: Log, split: Split) -> None:
     """Raises ModelError when too few users were active both before and within the validation window."""
     when = F.col("event_time")
@@ -152,17 +83,6 @@ def check_activity(log: Log, split: Split) -> None:
     )
     both = (F.col("first") < F.lit(split.validation)) & (F.col("last") >= F.lit(split.validation))
     _enough(users.where(both).count(), "validation", split.validation, split.test)
-
-
-def settled(frame: DataFrame, folder: str, name: str) -> DataFrame:
-    """The frame, written into a training's folder and read back, while the folder is there.
-
-    Its plan forgets how it was made: a persisted frame carries all of its making into every plan that reads it, and a
-    few such plans at once are more than a small driver holds.
-    """
-    path = f"{folder}/frames/{name}"
-    frame.write.mode("overwrite").parquet(path)
-    return frame.sparkSession.read.schema(frame.schema).parquet(path)
 
 
 def lessons(log: Log, sources: Sources, until: datetime, parameters: Parameters, folder: str) -> DataFrame:
@@ -237,10 +157,14 @@ def judge(log: Log, sources: Sources, until: datetime, rankers: dict[str, Ranker
     wanted = between(log.wanted, facts.as_of, until)
     asked = truth(wanted, facts.pairs, items).persist()
     _enough(asked.count(), "test", facts.as_of, until)
-    scored = hybrid.candidate_features(sources, asked, parameters)
-    for name, ranker in rankers.items():
-        scored = score(scored, ranker, f"{name}_score")
-    scored = settled(scored.join(labels(wanted), ["user_id", "item_id"], "left"), sources.folder, "scored")
+
+    def ranked() -> DataFrame:
+        rows = hybrid.candidate_features(sources, asked, parameters)
+        for name, ranker in rankers.items():
+            rows = score(rows, ranker, f"{name}_score")
+        return settled(rows.join(labels(wanted), ["user_id", "item_id"], "left"), sources.folder, "scored")
+
+    scored, of_items = together(ranked, lambda: item_facts(facts.pairs, facts.items, sources.catalogue))
     models = (*hybrid.SOURCES, *rankers)
     if parameters.diversity > 0 and HYBRID in rankers:
         scored = marginal(scored, log.items, parameters.diversity, f"{HYBRID}_score", f"{DIVERSE}_score")
@@ -248,7 +172,7 @@ def judge(log: Log, sources: Sources, until: datetime, rankers: dict[str, Ranker
     tiles, days = tiles_before(log, facts.as_of)
     kinds = cold_start.item_kinds(log.wanted, tiles, facts.as_of).persist()
     ladder = cold_start.ladder_lists(wanted, days, facts, fallback_lists(facts, DEPTH)).persist()
-    lists = model_lists(hybrid.spoken_for(scored), models).join(ladder, "user_id", "left")
+    lists = model_lists(hybrid.spoken_for(scored), models, placed=hybrid.SCORERS).join(ladder, "user_id", "left")
     lists = settled(lists, sources.folder, "lists")
     models += (LADDER,)
     recent = kinds.where(F.col("kind") == NEW).join(items, "item_id", "left_semi")
@@ -259,11 +183,14 @@ def judge(log: Log, sources: Sources, until: datetime, rankers: dict[str, Ranker
     measured = per_user(
         people.unionByName(cold_start.strangers_described(strangers), allowMissingColumns=True),
         lists.unionByName(theirs, allowMissingColumns=True),
-        models, sources.catalogue, item_facts(facts.pairs, facts.items, sources.catalogue),
+        models, sources.catalogue, of_items,
     )  # fmt: skip
-    replicates = replicate(measured, models, baseline=LADDER)
-    shown, wants = exposure(lists, models, items), cold_start.wants_by_kind(wanted, kinds)
-    highest = ceilings(scored, asked, hybrid.nominated(parameters))
+    replicates, shown, highest, wants = together(
+        lambda: replicate(measured, models, baseline=LADDER),
+        lambda: exposure(lists, models, items),
+        lambda: ceilings(scored, asked, hybrid.nominated(parameters)),
+        lambda: cold_start.wants_by_kind(wanted, kinds),
+    )
     for frame in (strangers, ladder, kinds, asked):
         frame.unpersist()
     return Judged(scored, replicates, shown, highest, len(sources.catalogue.ids), wants)

@@ -23,6 +23,7 @@ from models import hybrid
 from models.als import fit_als, item_matrix
 from models.beyond_accuracy import ItemFacts
 from models.candidates import Catalogue, candidates, catalogue, profiles
+from models.fitting import Log, fit_before, settled, tiles_before
 from models.hybrid import Parameters
 from models.interactions import before, between, confidences
 from models.linear import fit_item_weights
@@ -36,7 +37,7 @@ from models.ranking_features import pairs
 from models.repurchase import repurchase, usual_gaps
 from models.scorers import FactorScorer, Scorer
 from models.split import Split, truth
-from models.training import Log, fit_before, learn, lessons_of, settled, tiles_before
+from models.training import learn, lessons_of
 from models.trials import Trial
 from models.values import Value
 

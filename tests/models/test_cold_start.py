@@ -19,12 +19,12 @@ from models.cold_start import (
     strangers_lists,
     wants_by_kind,
 )
+from models.fitting import Log, tiles_before
 from models.interactions import positives
 from models.popularity import popularity, season
 from models.ranking_features import Facts, pairs
 from models.snapshot import LEAST_COHORT, fallback_lists
 from models.split import truth
-from models.training import Log, tiles_before
 from tests.models.data import AS_OF, item_frame, purchases, table_frame, tile_frame
 
 # In the middle of a day: its first half is before the cut.

@@ -18,6 +18,7 @@ from features.tiles import user_day, user_item_day
 from lake.tables import AFFINITY, ENGAGEMENT, RFM, VALUE
 from models import hybrid
 from models.als import AlsParameters
+from models.fitting import Log, fit_before, tiles_before, worth_at
 from models.hybrid import Parameters
 from models.interactions import positives
 from models.popularity import popularity
@@ -29,7 +30,6 @@ from models.ranking_features import (
     ranking_features,
 )  # fmt: skip
 from models.repurchase import repurchase, usual_gaps
-from models.training import Log, fit_before, tiles_before, worth_at
 from tests.features.silver import items as silver_items
 from tests.features.silver import user_item_days
 from tests.frames import assert_same_rows
