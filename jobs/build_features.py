@@ -27,6 +27,7 @@ from jobs import due, held, value
 from jobs.contexts import contexts_at
 from jobs.drift import check_drift
 from jobs.job import CLEANED_FROM, Context, Report
+from jobs.together import together
 from jobs.user_state import bring_forward, state_at
 from jobs.version import code_version
 from lake import delta, log
@@ -53,7 +54,6 @@ from lake.tables import (
     VALUE,
     Table,
 )
-from lake.together import together
 from lake.window import EARLIEST, Window, parse_date
 
 AHEAD = ("great_expectations", "scipy.optimize")

@@ -23,7 +23,6 @@ from features.tiles import user_day, user_item_day
 from features.value import fitted, observed
 from features.value import scored as valued
 from lake.errors import ModelError
-from lake.together import together
 from models import hybrid
 from models.hybrid import Parameters, Sources
 from models.interactions import before
@@ -56,26 +55,17 @@ def fit_before(
     """
     tiles, days = tiles_before(log, instant)
     tiles, day = settled(tiles, folder, "tiles"), feature_date(instant)
-
-    def leaning() -> DataFrame:
-        # As a night reads them from the state: what all lean to is told by what each does, not by the tiles once more.
-        kept = settled(leanings(tiles, days, only(item_keys(log.items)), anchor_of(day)), folder, "leanings")
-        return settled(leanings_at(kept, day, of_users(kept)), folder, "affinity")
-
-    def standing() -> tuple[DataFrame, DataFrame, DataFrame | None]:
-        # Small, and read by the features, the groups, the ladder and a plot.
-        people = settled(users_of(facts_of(days)), folder, "people")
-        worth = worth_at(people, day)
-        return (
-            settled(rfm_of(people, day), folder, "rfm"),
-            settled(engagement(people, day), folder, "engaged"),
-            None if worth is None else settled(worth, folder, "worth"),
-        )
-
-    affinity, (rfm, engaged, worth) = together(leaning, standing)
+    # Small, and read by the features, the groups, the ladder and a plot.
+    people = settled(users_of(facts_of(days)), folder, "people")
+    standing = settled(rfm_of(people, day), folder, "rfm")
+    # As a night reads them from the state: what all lean to is told by what each does, not by the tiles once more.
+    kept = settled(leanings(tiles, days, only(item_keys(log.items)), anchor_of(day)), folder, "leanings")
+    told = settled(leanings_at(kept, day, of_users(kept)), folder, "affinity")
+    engaged, worth = engagement(people, day), worth_at(people, day)
     return hybrid.fit_sources(
-        before(log.events, instant), tiles, rfm, affinity, log.items, instant, parameters, folder, engaged=engaged,
-        worth=worth, progress=progress,
+        before(log.events, instant), tiles, standing, told, log.items, instant, parameters, folder,
+        engaged=settled(engaged, folder, "engaged"), worth=None if worth is None else settled(worth, folder, "worth"),
+        progress=progress,
     )  # fmt: skip
 
 

@@ -15,7 +15,6 @@ from pyspark.sql import functions as F
 
 from features.intent import open_items
 from lake.errors import ModelError
-from lake.together import together
 from models.alike import AlikeParameters, AlikeScorer, fit_alike
 from models.als import AlsParameters, Factors, fit_als, item_matrix
 from models.als_files import Folder
@@ -142,39 +141,20 @@ def _fitted(
     als = parameters.als if start is None else replace(parameters.als, epochs=min(WARM_EPOCHS, parameters.als.epochs))
     factors = fit_als(said, als, folder, start=start, progress=progress)
     take, few = parameters.take, parameters.few
-    counts = counts_of(popular, numbered.ids)
+    weights = fit_item_weights(tiles, popular, numbered, as_of, parameters.linear, folder)
+    tokens, members, counts = content(items, numbered), categories(items, numbered), counts_of(popular, numbered.ids)
     cohorts = rfm.select("user_id", F.col(COHORT).alias("cohort"))
-
-    def linear() -> list[LinearScorer]:
-        weights = fit_item_weights(tiles, popular, numbered, as_of, parameters.linear, folder)
-        return linear_scorers(weights, parameters)
-
-    def described() -> list[Scorer]:
-        tokens, members = content(items, numbered), categories(items, numbered)
-        return [
-            TokenScorer("content", few, tokens, tokens),
-            TokenScorer("category", few, members, by_popularity(members, counts)),
-        ]
-
-    # Each waits in turn for Spark, for Python's workers and for sums of its own. ALS takes every core by itself.
-    linears, alike, pairwise, tokens, trending, fresh = together(
-        linear,
-        lambda: alike_scorer(history, numbered, parameters),
-        lambda: pair_scorer(events, numbered, as_of, parameters),
-        described,
-        lambda: fit_trending(history, cohorts, numbered, few),
-        lambda: counts_of(arrivals(history), numbered.ids),
-    )
     scorers: list[Scorer] = [
         DueScorer("due_again"),
         FactorScorer("als", take, item_matrix(factors, numbered.ids)),
-        *linears,
-        alike,
-        pairwise,
-        *tokens,
+        *linear_scorers(weights, parameters),
+        alike_scorer(history, numbered, parameters),
+        pair_scorer(events, numbered, as_of, parameters),
+        TokenScorer("content", few, tokens, tokens),
+        TokenScorer("category", few, members, by_popularity(members, counts)),
         PopularityScorer("popularity", take, counts),
-        trending,
-        PopularityScorer("arrivals", few, fresh),
+        fit_trending(history, cohorts, numbered, few),
+        PopularityScorer("arrivals", few, counts_of(arrivals(history), numbered.ids)),
     ]
     return Kept(scorers, factors)
 

@@ -21,7 +21,6 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from lake.errors import ModelError
-from lake.together import together
 from models import cold_start, hybrid
 from models.bootstrap import Replicates, replicate
 from models.calibration import Calibration, fit_calibration, probability
@@ -157,14 +156,10 @@ def judge(log: Log, sources: Sources, until: datetime, rankers: dict[str, Ranker
     wanted = between(log.wanted, facts.as_of, until)
     asked = truth(wanted, facts.pairs, items).persist()
     _enough(asked.count(), "test", facts.as_of, until)
-
-    def ranked() -> DataFrame:
-        rows = hybrid.candidate_features(sources, asked, parameters)
-        for name, ranker in rankers.items():
-            rows = score(rows, ranker, f"{name}_score")
-        return settled(rows.join(labels(wanted), ["user_id", "item_id"], "left"), sources.folder, "scored")
-
-    scored, of_items = together(ranked, lambda: item_facts(facts.pairs, facts.items, sources.catalogue))
+    scored = hybrid.candidate_features(sources, asked, parameters)
+    for name, ranker in rankers.items():
+        scored = score(scored, ranker, f"{name}_score")
+    scored = settled(scored.join(labels(wanted), ["user_id", "item_id"], "left"), sources.folder, "scored")
     models = (*hybrid.SOURCES, *rankers)
     if parameters.diversity > 0 and HYBRID in rankers:
         scored = marginal(scored, log.items, parameters.diversity, f"{HYBRID}_score", f"{DIVERSE}_score")
@@ -183,14 +178,11 @@ def judge(log: Log, sources: Sources, until: datetime, rankers: dict[str, Ranker
     measured = per_user(
         people.unionByName(cold_start.strangers_described(strangers), allowMissingColumns=True),
         lists.unionByName(theirs, allowMissingColumns=True),
-        models, sources.catalogue, of_items,
+        models, sources.catalogue, item_facts(facts.pairs, facts.items, sources.catalogue),
     )  # fmt: skip
-    replicates, shown, highest, wants = together(
-        lambda: replicate(measured, models, baseline=LADDER),
-        lambda: exposure(lists, models, items),
-        lambda: ceilings(scored, asked, hybrid.nominated(parameters)),
-        lambda: cold_start.wants_by_kind(wanted, kinds),
-    )
+    replicates = replicate(measured, models, baseline=LADDER)
+    shown, wants = exposure(lists, models, items), cold_start.wants_by_kind(wanted, kinds)
+    highest = ceilings(scored, asked, hybrid.nominated(parameters))
     for frame in (strangers, ladder, kinds, asked):
         frame.unpersist()
     return Judged(scored, replicates, shown, highest, len(sources.catalogue.ids), wants)
