@@ -193,7 +193,7 @@ def test_mllib_is_used_where_it_is_asked_for(wants: DataFrame, tmp_path: Path) -
 def test_a_training_whose_task_was_killed_goes_on_from_its_checkpoint(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Of 60 epochs, some seconds, the sixth is seen before the eighth is over: the rest is time to be killed in.
+    # The sixth of 60 epochs is seen as soon as it is told: the others, a second or more, are time to be killed in.
     monkeypatch.setattr("models.als.POLL", 0.02)
     parameters = AlsParameters(rank=64, epochs=60, least_users=1, checkpoint_every=5)
     wants = (

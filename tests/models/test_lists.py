@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from chispa import assert_df_equality
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import SparkSession
 from pyspark.sql import Window as Over
 from pyspark.sql import functions as F
 
@@ -34,10 +34,7 @@ def test_lists_of_placed_candidates_are_those_of_all(spark: SparkSession) -> Non
     ]
     scored = spark.createDataFrame(rows, "user_id string, item_id string, seen double, x_score double")
     alike = Over.partitionBy("user_id", "seen").orderBy(F.desc("x_score"), "item_id")
-    placed = _speaking(scored.withColumn("x_rank", F.row_number().over(alike)))
+    ranked = scored.withColumn("x_rank", F.row_number().over(alike))
+    placed = ranked.withColumn("x_score", F.when(F.col("x_score") > 0, F.col("x_score")))
     found = model_lists(placed, ("x",), length=5, placed=["x"])
     assert_df_equality(found, model_lists(placed, ("x",), length=5), ignore_row_order=True)
-
-
-def _speaking(scored: DataFrame) -> DataFrame:
-    return scored.withColumn("x_score", F.when(F.col("x_score") > 0, F.col("x_score")))
