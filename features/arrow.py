@@ -17,19 +17,21 @@ CHUNK_ROWS = 500_000
 PLACE = "_place"
 
 
-def by_user(rows: DataFrame) -> DataFrame:
+def by_user(rows: DataFrame, partitions: int | None = None) -> DataFrame:
     """The rows in the order of a new column PLACE, a user's rows in one partition and one after another.
 
     Sorting whole numbers costs a fifth of sorting names. Two users may share a place, though one in 2^64 does.
+    partitions: how many; None leaves it to Spark.
     """
     placed = rows.withColumn(PLACE, F.xxhash64("user_id"))
-    return placed.repartition("user_id").sortWithinPartitions(PLACE)
+    exchanged = placed.repartition(partitions, "user_id") if partitions else placed.repartition("user_id")
+    return exchanged.sortWithinPartitions(PLACE)
 
 
-def whole_users(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
-    """The rows of by_user in tables of about CHUNK_ROWS, each with its users whole, in the order they come."""
+def whole_users(batches: Iterable[pa.RecordBatch], chunk_rows: int = CHUNK_ROWS) -> Iterator[pa.Table]:
+    """The rows of by_user in tables of about so many rows, each with its users whole, in the order they come."""
     held: list[pa.RecordBatch] = []
-    rows, enough = 0, CHUNK_ROWS
+    rows, enough = 0, chunk_rows
     for batch in batches:
         held.append(batch)
         rows += batch.num_rows
@@ -43,7 +45,7 @@ def whole_users(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
         held = table.slice(last).to_batches()
         rows -= last
         # One user of very many rows is not looked through again with every batch.
-        enough = max(CHUNK_ROWS, 2 * rows)
+        enough = max(chunk_rows, 2 * rows)
     if rows:
         yield pa.Table.from_batches(held)
 

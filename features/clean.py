@@ -9,7 +9,8 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from expectations.rules import Rule, compact, failed
-from features.sessions import mark_bots, mark_duplicates, match_returns, sessionise
+from features.sessions import KNOWN_BY, in_order
+from lake.tables import EVENTS
 
 UNPARSABLE = "line unparsable"
 NOT_A_PRODUCT = "item_id not a product"
@@ -43,7 +44,7 @@ def judge(standard: DataFrame, rules: Sequence[Rule], first_day: date) -> DataFr
         .withColumn("window_date", F.when(late, F.col("_logical_date")).otherwise(F.col("_window_date")))
         # Only a rejected row is kept as it was received.
         .withColumn("row", F.when(F.size("reasons") > 0, F.coalesce("_corrupt_record", F.to_json("_source_row"))))
-        .drop("_source_row", "_not_item", "unit_price")
+        .drop("_source_row", "_not_item", "unit_price", "_corrupt_record", "_window_date", "_logical_date")
     )
 
 
@@ -55,24 +56,21 @@ def rejected_rows(judged: DataFrame, run_id: str) -> DataFrame:
     )  # fmt: skip
 
 
-def passing(judged: DataFrame, partitions: int | None = None) -> DataFrame:
-    """The rows without a reason, with is_duplicate; by user, as the windows of features/sessions.py want them.
+def finish(
+    judged: DataFrame,
+    bucket: Column,
+    gap_minutes: int,
+    earlier: DataFrame | None = None,
+    context: DataFrame | None = None,
+    partitions: int | None = None,
+) -> DataFrame:
+    """Columns of silver.events of the rows without a reason, and is_duplicate: see features/sessions.py.
 
-    partitions: how many; None leaves it to Spark. A task sorts its rows once for each window, and all of these sorts
+    earlier: purchases before the window; context: events of the last session gap before the window; None where
+    there are none. partitions: how many; None leaves it to Spark. A task sorts its rows, and the sorts of all tasks
     share its memory: five million rows a task did not fit into 4 GB.
     """
     fine = judged.filter(F.size("reasons") == 0)
-    user = F.col("user_id")
-    return mark_duplicates(fine.repartition(partitions, user) if partitions else fine.repartition(user))
-
-
-def finish(
-    events: DataFrame, bucket: Column, gap_minutes: int, earlier: DataFrame | None, context: DataFrame | None
-) -> DataFrame:
-    """Columns of silver.events from passing rows without duplicates: returns matched, bots marked, sessions given.
-
-    earlier: purchases before the window; context: events of the last session gap before the window; None where
-    there are none.
-    """
-    matched = match_returns(events, earlier)
-    return mark_bots(sessionise(matched, gap_minutes, context)).withColumn("user_bucket", bucket)
+    # What only the catalogue or silver.rejected asks for would go through Python and back.
+    wanted = [name for name in judged.columns if name in EVENTS.names or name in KNOWN_BY]
+    return in_order(fine.select(*wanted), gap_minutes, earlier, context, partitions).withColumn("user_bucket", bucket)

@@ -45,7 +45,8 @@ def standardise(
     are no products. Null means that the source said nothing; a number that cannot be read is NaN and an unknown
     currency stays as it is, for the rules to reject.
     What was searched for of a sensitive topic is not kept: `query` is null.
-    Adds filled and corrected (arrays of flags), _not_item, and _row_hash, by which repeats are put in order.
+    Adds filled and corrected (arrays of flags), _not_item, _key, a hash of what makes a row itself, by which repeats
+    are known, and _row_hash, by which they are put in order.
     """
     events = mapping.events
     source_columns = [F.col(f"`{name}`") for name in bronze.columns if not name.startswith("_")]
@@ -81,7 +82,8 @@ def standardise(
         .withColumn("_not_item", F.coalesce(no_item, F.lit(False)))
         .withColumn("sensitive", is_sensitive(mapping, F.col("category"), F.col("title")))
         .withColumn("query", F.when(~names_sensitive(mapping, F.col("query")), F.col("query")))
-        .drop("_country_text", "_currency_text", "_listed_no_item")
+        .withColumn("_key", F.xxhash64("_natural_key"))
+        .drop("_country_text", "_currency_text", "_listed_no_item", "_natural_key")
     )
     return correct_times(fill(correct_signs(named)))
 

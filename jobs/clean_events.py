@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 from expectations.events import ROW_RULES
 from expectations.gate import gate
 from features.catalogue import described_in_events, merge_catalogue, priced_in_events
-from features.clean import finish, judge, passing, rejected_rows
+from features.clean import finish, judge, rejected_rows
 from features.people import consents_in_files, described_in_files, users_in_files
 from features.sessions import RETURN_DAYS
 from features.standardise import standardise
@@ -62,16 +62,15 @@ def run(context: Context) -> Report:
                 rejected_rows(judged, run_id), settings, REJECTED, delta.in_window("window_date", window), run_id
             )
             seen = Observation("clean")
-            observed = passing(judged, _partitions(context, read)).observe(
-                seen, F.count_if("is_duplicate").alias("duplicates")
-            )
-            events = finish(
-                observed.filter(~F.col("is_duplicate")),
+            told = finish(
+                judged,
                 delta.user_bucket(),
                 settings.session_gap_minutes,
                 _earlier_purchases(context, window, judged),
                 _session_context(context, window),
-            )
+                _partitions(context, read),
+            ).observe(seen, F.count_if("is_duplicate").alias("duplicates"))
+            events = told.filter(~F.col("is_duplicate"))
             delta.replace_window(events, settings, EVENTS, delta.in_window("event_date", window), run_id)
         with step("catalogue"):
             _items_in_events(context, judged)
