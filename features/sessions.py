@@ -85,7 +85,7 @@ def in_order(
         T.StructField("_continued", T.StringType()),
     ]  # fmt: skip
     names = tuple(field.name for field in passed)
-    found = by_user(asked, partitions).mapInArrow(_kernel(names, gap_minutes), T.StructType([*passed, *told]))
+    found = by_user(asked, partitions).mapInArrow(kernel(names, gap_minutes), T.StructType([*passed, *told]))
     own_id = F.sha2(F.concat_ws("\u0000", "user_id", F.col("_opened").cast("string")), 256).substr(1, 32)
     session = F.coalesce("_continued", F.when(F.col("_opened").isNotNull(), own_id))
     return found.withColumn("session_id", session).drop("_opened", "_continued")
@@ -95,7 +95,9 @@ def _named(struct: str, fields: Iterable[str], names: Iterable[str]) -> list[Col
     return [F.col(f"{struct}.{field}").alias(name) for field, name in zip(fields, names, strict=True)]
 
 
-def _kernel(names: tuple[str, ...], gap_minutes: int) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+def kernel(names: tuple[str, ...], gap_minutes: int) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    """What in_order does with Arrow batches of events by user: the columns of these names, and what it adds."""
+
     def tell(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for rows in whole_users(batches, ROWS):
             user, _ = users_of(rows)
