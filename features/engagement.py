@@ -9,8 +9,12 @@ not taken from these papers, and not a measurement.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
@@ -26,6 +30,10 @@ ACTIVE_DAYS, AT_RISK_DAYS = 30, 90
 WINDOWS = (7, 28, 91)
 # The trend compares the last so many days with as many before; so many active days are added to both.
 TREND_DAYS, TREND_PRIOR = 28, 1
+
+# Of a calendar: active days of the last WINDOWS and of twice TREND_DAYS; clumpiness; days between the last active day
+# before the last ACTIVE_DAYS and the first one among them, null where one of them is missing.
+OF_CALENDAR = "active_7 int, active_28 int, active_91 int, active_56 int, clumpiness double, away int"
 
 
 def engagement(users: DataFrame, as_of: date | Column) -> DataFrame:
@@ -50,17 +58,18 @@ def engagement(users: DataFrame, as_of: date | Column) -> DataFrame:
         active      the others
     """
     day = day_of(as_of)
-    counts = [_active(day, length).cast("int").alias(f"active_{length}") for length in WINDOWS]
-    earlier = _active(day, 2 * TREND_DAYS) - _active(day, TREND_DAYS)
-    trend = F.ln((_active(day, TREND_DAYS) + TREND_PRIOR) / (earlier + TREND_PRIOR))
-    return users.select(
+    told = users.withColumn("_of", _of_calendar(CALENDAR_DAYS)(F.col("calendar"), day))
+    of = {name: F.col(f"_of.{name}") for name in ("active_28", "active_56", "clumpiness", "away")}
+    earlier = of["active_56"] - of["active_28"]
+    trend = F.ln((of["active_28"] + TREND_PRIOR) / (earlier + TREND_PRIOR))
+    return told.select(
         "user_id",
         "user_bucket",
         day.alias("as_of"),
         F.date_diff(day, "first_active").alias("age"),
         F.date_diff(day, "last_active").alias("idle"),
         F.col("days").alias("active_days"),
-        *counts,
+        *(F.col(f"_of.active_{length}").alias(f"active_{length}") for length in WINDOWS),
         "events",
         "sessions",
         F.try_divide("events", "sessions").alias("depth"),
@@ -68,46 +77,63 @@ def engagement(users: DataFrame, as_of: date | Column) -> DataFrame:
         F.try_divide("back_and_forth", "sessions").alias("back_and_forth"),
         "dwell_ms",
         trend.alias("trend"),
-        clumpiness(day).alias("clumpiness"),
-        _stage(day).alias("stage"),
+        of["clumpiness"].alias("clumpiness"),
+        _stage(day, of["away"]).alias("stage"),
     )
-
-
-def _since(as_of: Column, length: int) -> Column:
-    """The calendar's days among the last so many."""
-    start = F.date_sub(as_of, length)
-    return F.filter("calendar", lambda day: day >= start)
-
-
-def _active(as_of: Column, length: int) -> Column:
-    return F.size(_since(as_of, length))
 
 
 def clumpiness(as_of: Column, length: int = CALENDAR_DAYS) -> Column:
     """Of the column calendar, as `engagement` says it of the last CALENDAR_DAYS. length: of another number of days."""
+    return _of_calendar(length)(F.col("calendar"), as_of)["clumpiness"]
+
+
+def _of_calendar(length: int) -> Callable[[Column, Column], Column]:
+    """OF_CALENDAR by calendar (days before as_of, in order, each once) and as_of; clumpiness of so many last days."""
     whole = length + 1
-    days, start = _since(as_of, length), F.date_sub(as_of, whole)
-    gaps = F.zip_with(
-        F.concat(days, F.array(as_of)),
-        F.concat(F.array(start), days),
-        lambda day, before: F.date_diff(day, before) / F.lit(whole),
-    )
-    entropy = F.aggregate(gaps, F.lit(0.0), lambda total, gap: total - gap * F.ln(gap))
-    # Even days may end a rounding below 0.
-    evenness = F.try_divide(entropy, F.ln(F.size(gaps)))
-    return F.when(F.size(days) > 0, F.greatest(F.lit(0.0), 1 - evenness))
+    # By whole days, so that a sum is the same whichever rows are looked at together.
+    shares = np.arange(1, whole + 1) / whole
+    weights, logs = np.append(0.0, shares * np.log(shares)), np.log(np.arange(1, whole + 2))
+
+    def told(calendar: pa.Array, as_of: pa.Array) -> pa.Array:
+        counts = pc.fill_null(pc.list_value_length(calendar), 0).to_numpy().astype(np.int64)
+        ends = np.cumsum(counts)
+        user = np.repeat(np.arange(len(counts)), counts)
+        ago = as_of.cast(pa.int32()).to_numpy()[user] - pc.list_flatten(calendar).cast(pa.int32()).to_numpy()
+
+        def active(days: int) -> np.ndarray:
+            return np.bincount(user[ago <= days], minlength=len(counts))
+
+        def day_before(places: np.ndarray) -> np.ndarray:
+            """How long ago the day was that many places before the end; where there is none, anything."""
+            return np.append(ago, 0)[np.clip(ends - places, 0, len(ago))]
+
+        within = active(length)
+        earlier = np.append(whole, ago)[: len(ago)]
+        earlier[(ends - counts)[counts > 0]] = whole
+        gaps = np.where(earlier > length, whole, earlier) - ago
+        inner = np.where(ago <= length, weights[np.clip(gaps, 0, whole)], 0.0)
+        last = weights[np.clip(day_before(np.ones_like(ends)), 0, whole)]
+        entropy = -(np.bincount(user, inner, len(counts)) + last)
+        # Even days may end a rounding below 0.
+        clumpy = np.maximum(0.0, 1 - entropy / np.where(within > 0, logs[np.minimum(within, whole)], 1.0))
+        lately = active(ACTIVE_DAYS)
+        away = day_before(lately + 1) - day_before(lately)
+        columns = [pa.array(active(days), pa.int32()) for days in (*WINDOWS, 2 * TREND_DAYS)]
+        columns += [pa.array(clumpy, mask=within == 0)]
+        columns += [pa.array(away, pa.int32(), mask=(lately == 0) | (lately == counts))]
+        return pa.StructArray.from_arrays(columns, [column.split()[0] for column in OF_CALENDAR.split(", ")])
+
+    found: Callable[[Column, Column], Column] = F.arrow_udf(told, OF_CALENDAR)  # type: ignore[call-overload]
+    return found
 
 
-def _stage(as_of: Column) -> Column:
+def _stage(as_of: Column, away: Column) -> Column:
     age, idle = F.date_diff(as_of, "first_active"), F.date_diff(as_of, "last_active")
-    start = F.date_sub(as_of, ACTIVE_DAYS)
-    came = F.array_min(F.filter("calendar", lambda day: day >= start))
-    # None in the calendar: whoever is not new was away for longer than it goes back.
-    left = F.array_max(F.filter("calendar", lambda day: day < start))
     return (
         F.when(age <= NEW_DAYS, "new")
         .when(idle > AT_RISK_DAYS, "lapsed")
         .when(idle > ACTIVE_DAYS, "at_risk")
-        .when(F.coalesce(F.date_diff(came, left), F.lit(CALENDAR_DAYS)) > AT_RISK_DAYS, "returned")
+        # None before in the calendar: whoever is not new was away for longer than it goes back.
+        .when(F.coalesce(away, F.lit(CALENDAR_DAYS)) > AT_RISK_DAYS, "returned")
         .otherwise("active")
     )
