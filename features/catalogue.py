@@ -17,16 +17,21 @@ DESCRIPTION = ("title", "category", "brand", "attributes", "available_from", "av
 def described_in_events(events: DataFrame) -> DataFrame:
     """One row an item: the latest description that its events carry.
 
-    events: [item_id, event_time, event_id, title, category, brand, sensitive, source]. Items whose events carry
-    none get a row without title: an item in no catalogue is still an item.
+    events: [item_id, event_time, title, category, brand, sensitive, source]. Items whose events carry
+    none get a row without title: an item in no catalogue is still an item. Of two at one instant the later by title,
+    category, brand and source counts.
     """
-    latest = F.struct("event_time", "event_id")
+    said = ("title", "category", "brand", "source")
+    latest = F.struct("event_time", *said)
 
     def last_known(name: str) -> Column:
         return F.max_by(name, F.when(F.col(name).isNotNull(), latest)).alias(name)
 
+    # Few descriptions of many events: Spark sorts for the latest of a text, and hashes for the latest of a number.
     found = (
         events.filter(F.col("item_id").isNotNull())
+        .groupBy("item_id", "sensitive", *said)
+        .agg(F.max("event_time").alias("event_time"))
         .groupBy("item_id")
         .agg(
             last_known("title"),
