@@ -20,6 +20,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from features.arrow import by_user, codes, lengths_of, ranked, starts, users_of, whole_users
+from features.days import DAY
 
 RETURN_DAYS = 180
 BROWSING = ("impression", "view", "click", "search")
@@ -29,7 +30,6 @@ BOT_SECONDS_BETWEEN = 2.0
 # Rows that are looked at at once, of some thirty columns: half of them are texts.
 ROWS = 200_000
 SECOND = 1_000_000
-DAY = 86_400 * SECOND
 # What a row is known by, and what its repeats are put in order by. Nobody asks for it afterwards.
 ORDER = ("received_at", "_file", "_row_hash")
 KNOWN_BY = ("_key", *ORDER)

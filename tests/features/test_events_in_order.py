@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from features import sessions
 from features.arrow import PLACE
+from features.days import DAY
 from features.sessions import RETURN_DAYS, kernel
 
 GAP = 30
@@ -75,7 +76,7 @@ def _returned(row: Row, rows: list[Row]) -> str | None:
         and other["event_time"] <= row["event_time"]
     ]
     when, which = max(bought, default=(row["_earlier_time"], row["_earlier_id"]))
-    recent = when is not None and when >= row["event_time"] - RETURN_DAYS * sessions.DAY
+    recent = when is not None and when >= row["event_time"] - RETURN_DAYS * DAY
     return which if recent else None
 
 
@@ -84,7 +85,7 @@ def _is_bot(row: Row, rows: list[Row]) -> bool:
         other["event_time"]
         for other in rows
         if other["user_id"] == row["user_id"]
-        and other["event_time"] // sessions.DAY == row["event_time"] // sessions.DAY
+        and other["event_time"] // DAY == row["event_time"] // DAY
         and other["event_type"] in sessions.BROWSING
     ]
     return len(day) >= MANY and (max(day) - min(day)) / sessions.SECOND / (len(day) - 1) < SECONDS
