@@ -84,7 +84,7 @@ def summed(items: DataFrame, days: DataFrame, parts: Sequence[str]) -> DataFrame
 
 
 def merged(frame: DataFrame, old: str, new: str) -> DataFrame:
-    """The frame with the sum of two columns of packed leanings in place of the first, and without the second.
+    """The frame with the sum of two columns of packed leanings in place of the first.
 
     It has a column period too, and <column>_period of either, not after it: that of their recent units. These go.
     """
@@ -104,7 +104,7 @@ def merged(frame: DataFrame, old: str, new: str) -> DataFrame:
             columns = {name: batch.column(name) for name in batch.schema.names if name not in gone}
             yield pa.RecordBatch.from_pydict(columns | {old: entries.together().packed(batch.num_rows)})
 
-    gone = (new, f"{old}_period", f"{new}_period")
+    gone = (f"{old}_period", f"{new}_period")
     return frame.mapInArrow(add, frame.drop(*gone).schema)
 
 

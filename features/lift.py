@@ -6,8 +6,8 @@ is the mean of a Dirichlet posterior around the population (Gelman et al., Bayes
 Lafferty, "A study of smoothing methods for language models", TOIS 22(2), 2004), so that who has done one thing is
 hardly told from people: 1 is as people are.
 
-The population's shares are sums of whole units, which are the same from every user's leanings and from all tiles: one
-aggregate of the state serves a night, however long the history.
+The population's shares are sums of whole units, which are the same from every user's leanings and from all tiles, and
+to which a night adds what its day adds to leanings: see jobs/population.py.
 """
 
 from __future__ import annotations
@@ -23,8 +23,13 @@ PRIOR_EVENTS = 10.0
 
 def of_users(users: DataFrame) -> DataFrame:
     """The population's shares from the packed leanings of all of its users, as of their anchor: see shares."""
+    return shares(units_of(users))
+
+
+def units_of(users: DataFrame) -> DataFrame:
+    """[dimension, key, units (decimal(27,0))]: all units of users, [packed], as of their anchor; one row a key."""
     whole = "CAST(CAST(sum(high) AS DECIMAL(27,0)) * 4294967296 + sum(low) AS DECIMAL(27,0))"
-    return shares(totals(users).groupBy("dimension", "key").agg(F.expr(whole).alias("units")))
+    return totals(users).groupBy("dimension", "key").agg(F.expr(whole).alias("units"))
 
 
 def of_rows(rows: DataFrame) -> DataFrame:

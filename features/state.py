@@ -44,20 +44,21 @@ def changed(
     anchor: date,
     half_life_days: float = HALF_LIFE_DAYS,
 ) -> DataFrame:
-    """The state's rows of those users whose tiles have changed, as they are now, and `uncertain`.
+    """The state's rows of those users whose tiles have changed, as they are now, `added` and `uncertain`.
 
     item_changes, day_changes: rows of gold.user_item_day and gold.user_day with a column sign: 1 for a tile that the
     state does not hold yet, -1 for one it holds that is no more; a corrected tile is both. A tile that is taken and
-    given back is no change. uncertain: the row cannot be told from the changes; make it with from_nothing from the
-    user's tiles. days = 0: the user has no tile any more.
+    given back is no change. added: packed leanings of the changes alone, by which those of the row differ from before.
+    uncertain: the row cannot be told from the changes; make it with from_nothing from the user's tiles. days = 0: the
+    user has no tile any more.
     """
     # All that follows is by user: one exchange serves every aggregate and join.
     day_changes = day_changes.repartition("user_id")
     new = _user_changes(day_changes)
     parts = leanings(item_changes, day_changes, keys, anchor, half_life_days)
     parts = parts.select(
-        "user_id", F.col("user_bucket").alias("_bucket"), F.col("packed").alias("_packed"),
-        F.col("period").alias("_packed_period"),
+        "user_id", F.col("user_bucket").alias("_bucket"), F.col("packed").alias("added"),
+        F.col("period").alias("added_period"),
     )  # fmt: skip
     # Tiles went of someone the state does not know: forgotten meanwhile, and perhaps back with the same tiles.
     unknown = (
@@ -80,14 +81,14 @@ def changed(
         F.greatest("old_country_day", "country_day").alias("country_day"),
         _days_together().alias("calendar"),
         _bought_together().alias("bought"),
-        F.greatest("old_period", "_packed_period").alias("period"),
+        F.greatest("old_period", "added_period").alias("period"),
         F.col("old_packed").alias("packed"),
         F.col("old_period").alias("packed_period"),
-        "_packed",
-        "_packed_period",
+        "added",
+        "added_period",
         _uncertain().alias("uncertain"),
     )
-    return merged(rows, "packed", "_packed")
+    return merged(rows, "packed", "added")
 
 
 def _user_changes(day_changes: DataFrame) -> DataFrame:
@@ -138,7 +139,7 @@ def _uncertain() -> Column:
     country = (F.col("country_gone") == F.col("old_country_day")) & ~_moved()
     # A period of which every day that came went again.
     last = period_of(_farther("old_last_active", "last_active"))
-    beyond = F.greatest("old_period", "_packed_period") > last
+    beyond = F.greatest("old_period", "added_period") > last
     uncertain = F.col("unknown").isNotNull() | F.coalesce(country, F.lit(False)) | F.coalesce(beyond, F.lit(False))
     for end in ENDS:
         reached = F.coalesce(F.col(end) == _farther(f"old_{end}", end), F.lit(False))

@@ -27,6 +27,7 @@ from jobs import due, held, value
 from jobs.contexts import contexts_at
 from jobs.drift import check_drift
 from jobs.job import CLEANED_FROM, Context, Report
+from jobs.population import population
 from jobs.together import together
 from jobs.user_state import bring_forward, state_at
 from jobs.version import code_version
@@ -168,14 +169,15 @@ def _write_features(context: Context, tiles: Window, forgotten: int) -> Report:
     due again from the last days; written when all pass.
     """
     end = context.window.end
-    marker, _ = bring_forward(context)
+    asked = _searches(context).persist()
+    meant, done = _intent(context, asked), _habits(context, asked)
+    # What needs no state is told meanwhile: to bring that forward is one small step after another.
+    (marker, _), *_ = together(partial(bring_forward, context), partial(_settle, meant), partial(_settle, done))
     # Where the window lies in the past the state is made from all tiles: once, for all that is read from it.
     state = state_at(context, end) if marker.as_of == end else state_at(context, end).persist()
-    users, asked = scored(state, end), _searches(context).persist()
-    engaged = engagement(state, end).join(_habits(context, asked), "user_id", "left")
+    users, engaged = scored(state, end), engagement(state, end).join(done, "user_id", "left")
     lately = windowed(state, end, context.settings.rfm_windows_days)
-    anew = _affinities(context, marker, state)
-    meant, again = _intent(context, asked), due.due_at(context, marker)
+    anew, again = _affinities(context, marker, state), due.due_at(context, marker)
     placed = contexts_at(context, marker)
     scores = value.value_at(context, state, end)
     told = [
@@ -184,7 +186,7 @@ def _write_features(context: Context, tiles: Window, forgotten: int) -> Report:
     ]  # fmt: skip
     made = [(table, rows) for table, rows in told if rows is not None]
     # Planned at once too: of few users the plans take longer than the rows.
-    together(*(partial(_settle, rows) for _, rows in made))
+    together(*(partial(_settle, rows) for _, rows in made if rows is not meant))
     segments = {row["segment"]: row["count"] for row in users.groupBy("segment").count().collect()}
     beyond = check_drift(context, tiles, segments)
     gates(
@@ -206,7 +208,7 @@ def _write_features(context: Context, tiles: Window, forgotten: int) -> Report:
         partial(value.write, context, scores),
     )
     report = Report(details=_details(segments, context, forgotten) | {"drift": str(beyond), "value": scores.made_by})
-    for frame in (asked, state, *(rows for _, rows in made), *again.cycles.values()):
+    for frame in (asked, done, state, *(rows for _, rows in made), *again.cycles.values()):
         frame.unpersist()
     return report
 
@@ -245,9 +247,9 @@ def _affinities(context: Context, marker: Marker, state: DataFrame) -> DataFrame
     """Rows of gold.affinity: as of the marker's date, of the users touched since the latest row before it; and, where
     the window lies in the past, as of its end, of everybody. state: as of the window's end.
     """
-    everybody, touched = _table(context, USER_STATE.name), held.touched(context, AFFINITY, marker)
-    asked = everybody if touched is None else touched
-    rows = leanings_at(asked, marker.as_of, of_users(everybody))
+    touched = held.touched(context, AFFINITY, marker)
+    asked = _table(context, USER_STATE.name) if touched is None else touched
+    rows = leanings_at(asked, marker.as_of, population(context, write=True))
     if marker.as_of == context.window.end:
         return rows
     return rows.unionByName(leanings_at(state, context.window.end, of_users(state)))

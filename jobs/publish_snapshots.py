@@ -18,9 +18,10 @@ from jobs.factors import last_factors
 from jobs.job import Context, Report
 from jobs.kept_sources import keep, last_kept
 from jobs.parameters import parameters_of
+from jobs.population import population
 from jobs.scratch import scratch
 from jobs.train_models import registry
-from jobs.user_state import state_at
+from jobs.user_state import stands_at, state_at
 from lake import delta, log
 from lake.console import say, step
 from lake.errors import ContractError, ModelError
@@ -69,7 +70,8 @@ def run(context: Context) -> Report:
             f"--start {context.window.start} --end {end}"
         )
     state = state_at(context, end) if built else state_at(context, end).persist()
-    rfm, affinity = _table(context, RFM.name).where(today), leanings_at(state, end, of_users(state))
+    people = population(context, write=False) if stands_at(context, end) else of_users(state)
+    rfm, affinity = _table(context, RFM.name).where(today), leanings_at(state, end, people)
     engaged, worth = engagement(state, end), value.value_at(context, state, end, HORIZON_DAYS).frame
     items, profiles = _table(context, "silver.items"), _table(context, "silver.users")
     refusing = without_consent(tiles.select("user_id"), _table(context, "silver.consents"), missing).persist()

@@ -9,9 +9,10 @@ from typing import Any
 AT_ONCE = 3
 
 
-def together(*works: Callable[[], Any]) -> None:
-    """Do all of them, in any order. The first fault, in their order, is raised when all have ended."""
+def together(*works: Callable[[], Any]) -> list[Any]:
+    """Do all of them, in any order; what they give, in theirs. The first fault, in their order, is raised when all have
+    ended.
+    """
     with ThreadPoolExecutor(AT_ONCE) as pool:
         ended = [pool.submit(work) for work in works]
-    for work in ended:
-        work.result()
+    return [work.result() for work in ended]

@@ -12,6 +12,7 @@ from features.affinity import DIMENSIONS, HALF_LIFE_DAYS, anchor_of, item_keys
 from features.consent import without_consent
 from features.state import changed, from_nothing
 from jobs.job import Context
+from jobs.population import following, keep
 from lake import delta, log, state
 from lake.console import say
 from lake.errors import AttuneError
@@ -28,11 +29,17 @@ def state_at(context: Context, as_of: date) -> DataFrame:
     """The state as of a date: the table where it stands at that date, and is of this contract, else made from tiles;
     writes nothing.
     """
-    marker = state.read_marker(context.settings)
-    ours = marker is not None and marker.columns == USER_STATE.names and marker.dimensions == DIMENSIONS
-    if marker is not None and ours and marker.as_of == as_of:
+    if stands_at(context, as_of):
         return delta.read(context.spark, context.settings, USER_STATE.name)
     return as_of_tiles(context, as_of)
+
+
+def stands_at(context: Context, as_of: date) -> bool:
+    """Whether gold.user_state is as of this date, and of this contract."""
+    marker = state.read_marker(context.settings)
+    if marker is None or marker.as_of != as_of:
+        return False
+    return marker.columns == USER_STATE.names and marker.dimensions == DIMENSIONS
 
 
 def bring_forward(context: Context) -> tuple[Marker, bool]:
@@ -97,7 +104,7 @@ def _write_changes(context: Context, base: Marker, marker: Marker) -> bool:
         ).collect()[0]
         if not changes:
             return True
-        rows = found.filter("NOT uncertain").drop("uncertain")
+        rows = found.filter("NOT uncertain").drop("uncertain", "added")
         if again:
             say(f"{USER_STATE.name}: {again:,} users whose past has changed are made from all their tiles")
             rows = rows.unionByName(_again(context, found.filter("uncertain").select("user_id"), marker))
@@ -106,7 +113,13 @@ def _write_changes(context: Context, base: Marker, marker: Marker) -> bool:
             nothing_left = rows.filter("days = 0").select("user_id")
             for table in (AFFINITY, CONTEXT, DUE_AGAIN):
                 delta.delete_users(spark, settings, table, nothing_left, context.run_id)
-        return state.write(rows.withColumn("touched", F.lit(marker.as_of)), settings, base, marker, whole=False)
+        # Now: Spark forgets what it keeps of a table, and of what was made of it, when the table is written.
+        units = None if again else following(context, found)
+        written = state.write(rows.withColumn("touched", F.lit(marker.as_of)), settings, base, marker, whole=False)
+        now = state.read_marker(settings)
+        if units is not None and written and now is not None and now.commit == units[1]:
+            keep(context, *units)
+        return written
     finally:
         found.unpersist()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Written = Literal["append", "replace_window", "merge", "version"]
+Written = Literal["append", "replace_window", "merge", "overwrite", "version"]
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ WRITTEN = {
     "append": "append",
     "replace_window": "replaces its window",
     "merge": "MERGE on its keys",
+    "overwrite": "replaces all rows",
     "version": "one version a snapshot",
 }
 

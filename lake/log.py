@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 ARROW = {
     "string": pa.string(), "long": pa.int64(), "double": pa.float64(), "date": pa.date32(),
     "timestamp": pa.timestamp("us", "UTC"), "map<string,string>": pa.map_(pa.string(), pa.string()),
-    "binary": pa.binary(),
+    "binary": pa.binary(), "decimal(27,0)": pa.decimal128(27, 0),
 }  # fmt: skip
 
 
@@ -67,6 +67,11 @@ def exists(settings: Settings, name: str) -> bool:
 def version(settings: Settings, name: str) -> int:
     """The latest version of a table; -1 when it was never written."""
     return DeltaTable(address(settings, name)).version() if exists(settings, name) else -1
+
+
+def identity(settings: Settings, name: str) -> str:
+    """Delta's id of a table that is there: of one that was removed and made again it is another."""
+    return str(DeltaTable(address(settings, name)).metadata().id)
 
 
 def may_hold(settings: Settings, name: str, column: str, window: Window) -> bool:
@@ -176,6 +181,18 @@ def replace(settings: Settings, table: Table, rows: list[dict[str, Any]], window
         uri, pa.Table.from_pylist(rows, schema=arrow_schema(table)), mode="overwrite", commit_properties=commit,
         predicate=f"{table.window} >= DATE '{window.start}' AND {table.window} < DATE '{window.end}'",
     )  # fmt: skip
+
+
+def read(settings: Settings, name: str) -> pa.Table:
+    """All rows of a small table that is there."""
+    return dataset_of(DeltaTable(address(settings, name))).to_table()
+
+
+def overwrite(settings: Settings, table: Table, rows: pa.Table, run_id: str) -> None:
+    """Replace all rows, in one commit. rows: with the contract's columns. For tables that append() is for."""
+    uri, commit = _written(settings, table, run_id)
+    made = rows.select(list(table.names)).cast(arrow_schema(table))
+    write_deltalake(uri, made, mode="overwrite", commit_properties=commit)
 
 
 def _written(settings: Settings, table: Table, run_id: str) -> tuple[str, CommitProperties]:

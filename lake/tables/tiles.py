@@ -120,3 +120,21 @@ USER_STATE = Table(
         column("touched", "date", "the end of the window that changed the row last", stats=True),
     ),
 )
+
+POPULATION = Table(
+    name="gold.population",
+    grain="key of a dimension that items have: what all users together lean to, by which lifts are told",
+    owner="build_features",
+    written="overwrite",
+    keys=("dimension", "key"),
+    person=False,
+    retention="until the next night",
+    erasure="none: holds no person; made anew from who is left when somebody was forgotten",
+    columns=(
+        column("dimension", "string", "as in gold.affinity, of those that items have", stats=True),
+        column("key", "string", "as in gold.affinity"),
+        column("units", "decimal(27,0)", "units of all users, as of the anchor of gold.user_state"),
+        column("state", "string", "Delta's id of gold.user_state: another one when that was made anew"),
+        column("state_version", "long", "the version of it that the units are of"),
+    ),
+)

@@ -240,6 +240,7 @@ def test_every_table_of_features_has_a_gate() -> None:
         "user_day",
         "item_keys",
         "user_state",
+        "population",
         "value_fits",
         "user_factors",
         "item_factors",

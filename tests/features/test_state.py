@@ -17,7 +17,7 @@ from features.affinity import affinity, anchor_of, item_keys, leanings_at
 from features.engagement import engagement
 from features.facts import facts, users
 from features.item_history import changes, only, versions
-from features.lift import of_users
+from features.lift import of_users, shares, units_of
 from features.packing import PATH, STORED, unpacked
 from features.rfm import rfm, scored
 from features.state import COLUMNS, changed, from_nothing
@@ -68,13 +68,16 @@ def _forward(
 ) -> DataFrame:  # fmt: skip
     """The state after the changes between two versions of the tiles, as the job applies them."""
     signed = [_signed(old, new, since, until) for old, new in zip(before, after, strict=True)]
-    found = changed(state, *signed, keys, anchor_of(until))
-    found = _stored(found)
+    found = _stored(changed(state, *signed, keys, anchor_of(until)))
     uncertain = found.filter("uncertain").select("user_id")
     again = (frame.join(uncertain, "user_id", "left_semi") for frame in after)
-    rows = found.filter("NOT uncertain AND days > 0").drop("uncertain").unionByName(from_nothing(*again, keys, until))
-    untouched = state.join(found, "user_id", "left_anti")
-    return untouched.unionByName(rows.select(*COLUMNS))
+    rows = found.filter("NOT uncertain AND days > 0").select(*COLUMNS).unionByName(from_nothing(*again, keys, until))
+    later = state.join(found, "user_id", "left_anti").unionByName(rows.select(*COLUMNS))
+    if uncertain.isEmpty():
+        # What was added is all by which the population differs.
+        added = found.select(F.col("added").alias("packed"))
+        assert_same_rows(shares(units_of(state).unionByName(units_of(added))), of_users(later))
+    return later
 
 
 @examples(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))

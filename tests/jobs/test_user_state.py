@@ -9,17 +9,20 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from features.lift import of_users, units_of
 from features.state import COLUMNS
 from jobs import build_features
 from jobs.job import Context
+from jobs.population import population
 from jobs.user_state import as_of_tiles, bring_forward
 from lake import delta, log, state
 from lake.settings import Settings
-from lake.tables import CONSENTS, EVENTS, ITEMS, USER_STATE
+from lake.tables import CONSENTS, EVENTS, ITEMS, POPULATION, USER_STATE
 from lake.window import Window
 from tests.features.silver import at, events, items
 from tests.frames import assert_same_rows
@@ -156,6 +159,76 @@ def test_who_was_forgotten_is_gone_and_comes_back_with_new_consent_alone(spark: 
     _assert_as_from_nothing(spark, home, both)
 
 
+def _assert_population(spark: SparkSession, home: Settings, *, of_version: int) -> None:
+    """gold.population is of a version of gold.user_state, and what its users add up to."""
+    kept = delta.read(spark, home, POPULATION.name)
+    assert {row.state_version for row in kept.select("state_version").distinct().collect()} == {of_version}
+    state = delta.read(spark, home, USER_STATE.name, of_version)
+    assert_same_rows(kept.select("dimension", "key", "units").filter("units <> 0"), units_of(state))
+
+
+def test_what_a_night_adds_is_added_to_the_population(spark: SparkSession, home: Settings) -> None:
+    population(_context(home, FIRST), write=True)
+    _silver(spark, home, [*HISTORY, FOURTH])
+    night = Window.day(date(2026, 3, 4))
+    _tiles(home, night)
+    before = log.version(home, USER_STATE.name)
+    bring_forward(_context(home, night))
+    _assert_population(spark, home, of_version=before + 1)
+    # It was not added up from everybody: what nobody leans to stays if nothing takes it away.
+    kept = log.read(home, POPULATION.name).to_pylist()
+    odd = {**kept[0], "key": "odd", "units": 10**20}
+    log.overwrite(home, POPULATION, pa.Table.from_pylist([*kept, odd], log.arrow_schema(POPULATION)), "odd")
+    _silver(spark, home, [*HISTORY, FOURTH, {**FOURTH, "event_id": "6", "event_time": at("2026-03-05")}])
+    _tiles(home, Window.day(date(2026, 3, 5)))
+    bring_forward(_context(home, Window.day(date(2026, 3, 5))))
+    assert 10**20 in log.read(home, POPULATION.name)["units"].to_pylist()
+
+
+def test_the_population_is_added_up_anew_when_a_run_was_killed_or_somebody_was_forgotten(
+    spark: SparkSession, home: Settings
+) -> None:
+    context = _context(home, FIRST)
+    assert_same_rows(population(context, write=False), of_users(delta.read(spark, home, USER_STATE.name)))
+    assert not log.exists(home, POPULATION.name)
+    population(context, write=True)
+    (before := home.home / "before").mkdir()
+    shutil.copytree(home.lake / "gold" / "population", before / "population")
+    _silver(spark, home, [*HISTORY, FOURTH])
+    night = Window.day(date(2026, 3, 4))
+    _tiles(home, night)
+    bring_forward(_context(home, night))
+    # Killed after the state was written.
+    shutil.rmtree(home.lake / "gold" / "population")
+    shutil.copytree(before / "population", home.lake / "gold" / "population")
+    state = delta.read(spark, home, USER_STATE.name)
+    assert_same_rows(population(context, write=False), of_users(state))
+    gone = spark.createDataFrame([("gone", "personalisation", at("2026-03-04"), False, "shop")], CONSENT)
+    population(context, write=True)
+    delta.append(gone.withColumn("user_bucket", delta.user_bucket()), home, CONSENTS, "seed")
+    _silver(spark, home, [*HISTORY, FOURTH, {**FOURTH, "event_id": "6", "event_time": at("2026-03-05")}])
+    night = Window.day(date(2026, 3, 5))
+    _tiles(home, night, withdrawn=True)
+    bring_forward(_context(home, night))
+    assert "gone" not in {row.user_id for row in _rows(spark, home).collect()}
+    population(context, write=True)
+    _assert_population(spark, home, of_version=log.version(home, USER_STATE.name))
+
+
+def test_a_state_that_was_removed_and_made_again_is_another_whatever_its_version(
+    spark: SparkSession, home: Settings
+) -> None:
+    context = _context(home, FIRST)
+    population(context, write=True)
+    version = log.version(home, USER_STATE.name)
+    shutil.rmtree(home.lake / "gold" / "user_state")
+    _silver(spark, home, HISTORY[1:])
+    _tiles(home, FIRST)
+    bring_forward(context)
+    assert log.version(home, USER_STATE.name) == version
+    assert_same_rows(population(context, write=False), of_users(delta.read(spark, home, USER_STATE.name)))
+
+
 def test_of_two_nights_at_once_one_goes_first_and_the_other_starts_from_it(spark: SparkSession, home: Settings) -> None:
     _silver(spark, home, [*HISTORY, FOURTH])
     night = Window.day(date(2026, 3, 4))
@@ -205,7 +278,6 @@ def test_tiles_of_an_earlier_contract_count_no_quick_exits_until_they_are_made_a
 
 def test_a_state_of_an_earlier_contract_is_made_from_nothing_once(spark: SparkSession, home: Settings) -> None:
     """Its rows lack columns, its leanings are no packed ones, and its marker does not say what they hold."""
-    import pyarrow as pa
     from deltalake import CommitProperties, DeltaTable, write_deltalake
 
     path = str(home.lake / "gold" / "user_state")
