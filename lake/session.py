@@ -40,12 +40,13 @@ def spark_conf(settings: Settings, folder: Path | None = None) -> dict[str, str]
     """
     folder = folder or settings.home / "tmp"
     ui = os.environ.get("ATTUNE_SPARK_UI", "false")
+    java = f"{JAVA_OPTIONS} {settings.spark_java_options}".strip()
     return {
         "spark.master": settings.spark_master,
         "spark.driver.memory": settings.spark_memory,
         "spark.executor.memory": settings.spark_memory,
-        "spark.driver.extraJavaOptions": JAVA_OPTIONS,
-        "spark.executor.extraJavaOptions": JAVA_OPTIONS,
+        "spark.driver.extraJavaOptions": java,
+        "spark.executor.extraJavaOptions": java,
         "spark.jars": ",".join(str(path) for path in jar_paths()),
         "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
         "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
@@ -61,6 +62,9 @@ def spark_conf(settings: Settings, folder: Path | None = None) -> dict[str, str]
         # An aggregate or a sort takes a page at once, 64 MB unless told: those of one wide stage would fill the memory
         # of a small driver and go to disk, of however few rows. Larger records get a page of their own.
         "spark.buffer.pageSize": "4m",
+        # A night has some hundreds of generated classes, many of them Delta's, the same for each table. Of the 100 that
+        # Spark keeps by itself none is left when it is asked for again, and HotSpot compiles it once more.
+        "spark.sql.codegen.cache.maxEntries": "2000",
         # A limit of bytes is kept by measuring all columns of a batch after each of its rows, which is half of what it
         # costs to hand narrow rows to Python. This number is none; batches have 10,000 rows, so rows must stay small:
         # what is handed on packed is packed in tens of kilobytes.

@@ -35,6 +35,9 @@ class Settings(BaseSettings):
     )
     spark_master: str = Field(default="local[2]", description="local[n] or spark://host:port")
     spark_memory: str = Field(default="4g", description="memory of the driver, and of each executor")
+    spark_java_options: str = Field(
+        default="", pattern=r"^[^\x00-\x1f]*$", description="further options of the JVMs of driver and executors"
+    )
     shuffle_partitions: int = Field(default=4, ge=1, description="upper bound; adaptive execution goes below")
     mlflow_uri: str | None = Field(default=None, description="tracking server; SQLite in the home when unset")
     session_gap_minutes: int = Field(default=30, ge=1, description="inactivity that ends a session")
